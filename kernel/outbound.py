@@ -1,0 +1,107 @@
+"""The only way out: an HTTP POST that refuses private addresses at connect time.
+
+The address is checked on the socket that carries the request, after name resolution, so a name that
+resolves to a public address first and to a private one later (DNS rebinding) gains nothing.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from kernel.errors import Invalid
+
+MAX_RESPONSE = 64 * 1024
+
+
+class OutboundRefused(Exception):
+    """The address is private, or the scheme is not http(s)."""
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    body: bytes
+
+
+def check_url(url: str, field: str) -> str:
+    """Return `url` if it is an absolute http(s) URL without credentials.
+
+    Raises:
+        Invalid: naming `field`.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Invalid("expected an absolute http or https URL", field=field) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise Invalid("expected an absolute http or https URL", field=field)
+    if parts.username or parts.password:
+        raise Invalid("the URL must not carry credentials", field=field)
+    return url
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout: float = 10.0,
+    allow: tuple[str, ...] | None = None,
+) -> Response:
+    """POST `body` and return the answer's status and first 64 KiB. Redirects are not followed.
+
+    `allow` lists `host:port` pairs that the operator exempts from the guard; by default the
+    installation's `COUNTERSIGN_OUTBOUND_ALLOW`.
+
+    Raises:
+        OutboundRefused: if the address may not be reached.
+        OSError, http.client.HTTPException: if the exchange fails.
+    """
+    parts = urlsplit(check_url(url, "url"))
+    if allow is None:
+        from django.conf import settings
+
+        allow = settings.COUNTERSIGN.outbound_allow
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    connection.sock = _connect(host, port, timeout, exempt=f"{host}:{port}" in allow)
+    try:
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("POST", path, body=body, headers=dict(headers))
+        answer = connection.getresponse()
+        return Response(answer.status, answer.read(MAX_RESPONSE))
+    finally:
+        connection.close()
+
+
+def _connect(host: str, port: int, timeout: float, *, exempt: bool) -> socket.socket:
+    refused: str | None = None
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        if not exempt and not ipaddress.ip_address(address[0]).is_global:
+            refused = str(address[0])
+            continue
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(timeout)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+            continue
+        return sock
+    if failure is not None:
+        raise failure
+    raise OutboundRefused(
+        f"{host} resolves to {refused}, which is not a public address; an operator may exempt "
+        f"{host}:{port} in COUNTERSIGN_OUTBOUND_ALLOW"
+    )

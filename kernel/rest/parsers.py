@@ -1,0 +1,57 @@
+"""A JSON parser that refuses what Python's would let through: NaN, doubled names, megabytes."""
+
+import json
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.parsers import BaseParser
+
+from kernel.errors import Invalid, TooLarge
+
+
+class StrictJSONParser(BaseParser):
+    """Parses `application/json` up to the configured size."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
+    ) -> Any:
+        limit = settings.COUNTERSIGN.max_json_bytes
+        data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise TooLarge(f"the JSON body is larger than {limit} bytes")
+        return loads(data)
+
+
+def loads(data: bytes) -> Any:
+    """Read JSON strictly (RFC 8259; names unique, as RFC 8785 asks).
+
+    Raises:
+        Invalid: with the field where one can be named.
+    """
+    try:
+        return json.loads(
+            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique
+        )
+    except UnicodeDecodeError:
+        raise Invalid("the body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise Invalid(f"the body is not JSON: {error.msg} at line {error.lineno}") from None
+    except RecursionError:
+        raise Invalid("the body is nested too deeply") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise Invalid(f"{name} is not JSON; leave the field out, or say null")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise Invalid("the name occurs twice in one object", field=name)
+        if isinstance(value, float) and value in (float("inf"), float("-inf")):
+            raise Invalid("the number is too large", field=name)
+        result[name] = value
+    return result

@@ -1,0 +1,334 @@
+"""The cubes that a check rests on: exact, mergeable, reproducible aggregates of rows.
+
+Counts are integers; sums are of DECIMAL values at a declared scale and kept as texts, since a sum
+of floats depends on the order in which threads meet. Each cube is a JSON document; `seal` makes
+its canonical bytes and digest.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from kernel import canonical
+from kernel.errors import Invalid
+from monitoring.engine.mapping import UNKNOWN, ColumnMapping, Scalar, SensitiveAttribute
+from monitoring.engine.sources import Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+SCORE_BINS = 4_000
+"""Equal bins over [0, 1]: a multiple of 10, 15 is not needed, so that calibration bins are sums."""
+SCORE_SCALE = 12
+LOG_FLOOR = 2.220446049250313e-16
+"""Scores are kept this far from 0 and 1 before a logarithm, as scikit-learn does for doubles."""
+
+PREDICTION = "countersign_prediction"
+SCORE = "countersign_score"
+
+Group = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`n` rows of one group with one label and one prediction; None where it is missing."""
+
+    group: Group
+    label: int | None
+    prediction: int | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Contingency:
+    """Counts by sensitive groups, label and prediction. `attributes` names a group's places."""
+
+    attributes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(cell.n for cell in self.cells)
+
+    def by(self, attributes: Sequence[str]) -> "Contingency":
+        """The same counts over fewer attributes."""
+        places = [self.attributes.index(name) for name in attributes]
+        totals: dict[tuple[Group, int | None, int | None], int] = {}
+        for cell in self.cells:
+            key = (tuple(cell.group[place] for place in places), cell.label, cell.prediction)
+            totals[key] = totals.get(key, 0) + cell.n
+        return Contingency(tuple(attributes), _sorted_cells(totals))
+
+    def groups(self) -> list[Group]:
+        return sorted({cell.group for cell in self.cells})
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attributes": list(self.attributes),
+            "cells": [[list(c.group), c.label, c.prediction, c.n] for c in self.cells],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Contingency":
+        return cls(
+            tuple(value["attributes"]),
+            tuple(Cell(tuple(g), y, p, n) for g, y, p, n in value["cells"]),
+        )
+
+
+@dataclass(frozen=True)
+class ScoreCell:
+    """Rows of one group, label and score bin: their number and the sum of their scores."""
+
+    group: Group
+    label: int
+    bin: int
+    n: int
+    score_sum: Decimal
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over a group's labelled rows: squared errors and log losses, and their squares."""
+
+    group: Group
+    n: int
+    squared: Decimal
+    squared_2: Decimal
+    log: Decimal
+    log_2: Decimal
+
+
+@dataclass(frozen=True)
+class ScoreCube:
+    """Scores by group, label and bin, with the sums that Brier score and log loss need."""
+
+    attributes: tuple[str, ...]
+    bins: int
+    cells: tuple[ScoreCell, ...]
+    moments: tuple[Moments, ...]
+
+    def by(self, attributes: Sequence[str]) -> "ScoreCube":
+        places = [self.attributes.index(name) for name in attributes]
+
+        def part(group: Group) -> Group:
+            return tuple(group[place] for place in places)
+
+        cells = _added(
+            ((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells
+        )
+        moments = _added(
+            ((part(m.group),), (m.n, m.squared, m.squared_2, m.log, m.log_2)) for m in self.moments
+        )
+        return ScoreCube(
+            tuple(attributes),
+            self.bins,
+            tuple(ScoreCell(*key, *cells[key]) for key in sorted(cells)),
+            tuple(Moments(*key, *moments[key]) for key in sorted(moments)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attributes": list(self.attributes),
+            "bins": self.bins,
+            "scale": SCORE_SCALE,
+            "cells": [[list(c.group), c.label, c.bin, c.n, str(c.score_sum)] for c in self.cells],
+            "moments": [
+                [list(m.group), m.n, *map(str, (m.squared, m.squared_2, m.log, m.log_2))]
+                for m in self.moments
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ScoreCube":
+        return cls(
+            tuple(value["attributes"]),
+            value["bins"],
+            tuple(ScoreCell(tuple(g), y, b, n, Decimal(s)) for g, y, b, n, s in value["cells"]),
+            tuple(Moments(tuple(g), n, *map(Decimal, sums)) for g, n, *sums in value["moments"]),
+        )
+
+
+def contingency(source: Source, mapping: ColumnMapping) -> Contingency:
+    """Count rows by sensitive groups x label x prediction.
+
+    A missing sensitive value is the group `unknown`; a missing label or prediction is None. The
+    prediction is the re-scored one if the source was opened with predictions.
+    """
+    import ibis
+
+    columns: dict[str, Any] = {
+        f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
+    }
+    nothing = ibis.null("int8")
+    columns["label"] = nothing if mapping.label is None else _flag(
+        source.table[mapping.label], mapping.positive
+    )
+    predicted = prediction_of(source, mapping)
+    columns["prediction"] = nothing if predicted is None else predicted
+    table = source.table.select(**columns)
+    counted = table.group_by(list(columns)).agg(n=table.count())
+    totals: dict[tuple[Group, int | None, int | None], int] = {}
+    for row in counted.to_pyarrow().to_pylist():
+        group = tuple(row[f"group_{place}"] for place in range(len(mapping.sensitive)))
+        totals[group, row["label"], row["prediction"]] = int(row["n"])
+    return Contingency(tuple(one.name for one in mapping.sensitive), _sorted_cells(totals))
+
+
+def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
+    """Reduce labelled, scored rows to bins and moments; None without label or score.
+
+    Raises:
+        Invalid: naming the score if one lies outside [0, 1].
+    """
+    score = score_of(source, mapping)
+    if score is None or mapping.label is None:
+        return None
+    columns: dict[str, Any] = {
+        f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
+    }
+    groups = list(columns)
+    label = _flag(source.table[mapping.label], mapping.positive)
+    table = source.table.select(**columns, label=label, score=score)
+    table = table.filter(table.label.notnull(), table.score.notnull(), ~table.score.isnan())
+    _within_unit(table)
+    table = _with_losses(table)
+    cells = table.group_by([*groups, "label", "bin"]).agg(
+        n=table.count(), total=_exact(table.score).sum()
+    )
+    # Without an attribute there is one group, the empty tuple, and nothing to group by.
+    moments = table.group_by(groups or [table.label.isnull().name("all")]).agg(
+        n=table.count(),
+        squared=_exact(table.squared).sum(),
+        squared_2=_exact(table.squared * table.squared).sum(),
+        log=_exact(table.log).sum(),
+        log_2=_exact(table.log * table.log).sum(),
+    )
+    return ScoreCube(
+        tuple(one.name for one in mapping.sensitive),
+        SCORE_BINS,
+        tuple(sorted(
+            (
+                ScoreCell(_group(row, groups), row["label"], row["bin"], row["n"], row["total"])
+                for row in cells.to_pyarrow().to_pylist()
+            ),
+            key=lambda cell: (cell.group, cell.label, cell.bin),
+        )),
+        tuple(sorted(
+            (
+                Moments(
+                    _group(row, groups), row["n"],
+                    row["squared"], row["squared_2"], row["log"], row["log_2"],
+                )
+                for row in moments.to_pyarrow().to_pylist()
+            ),
+            key=lambda one: one.group,
+        )),
+    )
+
+
+def group_of(source: Source, attribute: SensitiveAttribute) -> "ir.Value":
+    """The name of the row's group as an expression."""
+    import ibis
+
+    column = source.table[attribute.column]
+    names = attribute.groups()
+    if not names:
+        return column.cast("string").fill_null(UNKNOWN)
+    branches = [(column < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
+    return ibis.cases((column.isnull(), UNKNOWN), *branches, else_=names[-1])
+
+
+def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    if PREDICTION in source.table.columns:
+        return source.table[PREDICTION].cast("int8")
+    if mapping.prediction is None:
+        return None
+    wanted = mapping.positive if mapping.positive_prediction is None else mapping.positive_prediction
+    return _flag(source.table[mapping.prediction], wanted)
+
+
+def score_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    if SCORE in source.table.columns:
+        return source.table[SCORE].cast("float64")
+    if mapping.score is None:
+        return None
+    return source.table[mapping.score].cast("float64")
+
+
+def merge(first: Contingency, second: Contingency) -> Contingency:
+    """Add two contingency cubes of the same attributes, of two days for instance."""
+    if first.attributes != second.attributes:
+        raise Invalid("cubes of different attributes do not add up", field="attributes")
+    totals = {(c.group, c.label, c.prediction): c.n for c in first.cells}
+    for cell in second.cells:
+        key = (cell.group, cell.label, cell.prediction)
+        totals[key] = totals.get(key, 0) + cell.n
+    return Contingency(first.attributes, _sorted_cells(totals))
+
+
+def merge_scores(first: ScoreCube, second: ScoreCube) -> ScoreCube:
+    """Add two score cubes of the same attributes and bins."""
+    if (first.attributes, first.bins) != (second.attributes, second.bins):
+        raise Invalid("score cubes of different shapes do not add up", field="attributes")
+    return ScoreCube(
+        first.attributes, first.bins, first.cells + second.cells, first.moments + second.moments
+    ).by(first.attributes)
+
+
+def seal(document: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The canonical bytes of a cube document and their SHA-256."""
+    data = canonical.dumps(document)
+    return data, canonical.sha256_hex(data)
+
+
+def _flag(column: "ir.Value", wanted: Scalar) -> "ir.Value":
+    return (column == wanted).cast("int8")
+
+
+def _exact(value: "ir.Value") -> "ir.Value":
+    return value.cast(f"decimal(38, {SCORE_SCALE})")
+
+
+def _within_unit(table: "ir.Table") -> None:
+    outside = int(table.filter((table.score < 0) | (table.score > 1)).count().to_pyarrow().as_py())
+    if outside:
+        raise Invalid(
+            f"{outside} scores lie outside 0 to 1; a score is a probability", field="mapping.score"
+        )
+
+
+def _with_losses(table: "ir.Table") -> "ir.Table":
+    import ibis
+
+    error = table.score - table.label
+    kept = ibis.greatest(ibis.least(table.score, 1 - LOG_FLOOR), LOG_FLOOR)
+    return table.mutate(
+        bin=ibis.least((table.score * SCORE_BINS).floor().cast("int32"), SCORE_BINS - 1),
+        squared=error * error,
+        log=-ibis.ifelse(table.label == 1, kept, 1 - kept).ln(),
+    )
+
+
+def _group(row: Mapping[str, Any], groups: Sequence[str]) -> Group:
+    return tuple(row[name] for name in groups)
+
+
+def _sorted_cells(
+    totals: Mapping[tuple[Group, int | None, int | None], int],
+) -> tuple[Cell, ...]:
+    def order(key: tuple[Group, int | None, int | None]) -> tuple[Group, int, int]:
+        group, label, prediction = key
+        return group, -1 if label is None else label, -1 if prediction is None else prediction
+
+    return tuple(Cell(*key, totals[key]) for key in sorted(totals, key=order))
+
+
+def _added(items: Iterable[tuple[Any, tuple[Any, ...]]]) -> dict[Any, tuple[Any, ...]]:
+    totals: dict[Any, tuple[Any, ...]] = {}
+    add: Callable[[Any, Any], Any] = lambda a, b: a + b  # noqa: E731
+    for key, values in items:
+        known = totals.get(key)
+        totals[key] = values if known is None else tuple(map(add, known, values))
+    return totals

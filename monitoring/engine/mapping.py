@@ -1,0 +1,165 @@
+"""Which column of the data means what, declared once for a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from kernel.errors import Invalid
+from monitoring.engine.documents import Fields, scalar
+
+Scalar = str | int | float | bool
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class SensitiveAttribute:
+    """An attribute by which people are compared.
+
+    A numeric column needs `edges`: `(40, 65)` makes the groups `under 40`, `40 to under 65` and
+    `65 and over`. A missing value is the group `unknown`.
+    """
+
+    name: str
+    column: str
+    edges: tuple[float, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: object, path: str) -> "SensitiveAttribute":
+        if isinstance(value, str):
+            value = {"name": value}
+        fields = Fields(value, path, ("name", "column", "edges"))
+        name = fields.text("name")
+        edges = tuple(fields.items("edges"))
+        if any(isinstance(edge, bool) or not isinstance(edge, int | float) for edge in edges):
+            raise Invalid("expected a list of numbers", field=fields.name("edges"))
+        if any(low >= high for low, high in pairwise(edges)):
+            raise Invalid("edges must rise", field=fields.name("edges"))
+        return cls(name, fields.text("column", name), edges)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "column": self.column, "edges": list(self.edges)}
+
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups that `edges` make, lowest first; empty without edges."""
+        if not self.edges:
+            return ()
+        named = [f"{edge:g}" for edge in self.edges]
+        between = [f"{low} to under {high}" for low, high in pairwise(named)]
+        return (f"under {named[0]}", *between, f"{named[-1]} and over")
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """The columns of a model's data.
+
+    `label` equals `positive` for a positive outcome; so does `prediction` (a decision) unless
+    `positive_prediction` says otherwise. `score` is a probability from 0 to 1. `features` are the
+    columns that drift and data quality look at; `categorical` names those of them whose values are
+    categories. Only for these may single values be kept.
+    """
+
+    label: str | None = None
+    positive: Scalar = True
+    prediction: str | None = None
+    positive_prediction: Scalar | None = None
+    score: str | None = None
+    time: str | None = None
+    sensitive: tuple[SensitiveAttribute, ...] = ()
+    features: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: object, path: str = "mapping") -> "ColumnMapping":
+        """Read a mapping.
+
+        Raises:
+            Invalid: naming the field.
+        """
+        names = ("label", "positive", "prediction", "positive_prediction", "score", "time")
+        fields = Fields(value, path, (*names, "sensitive", "features", "categorical"))
+        positive: Scalar = True
+        if fields.has("positive"):
+            positive = scalar(fields.raw("positive"), fields.name("positive"))
+        decided: Scalar | None = None
+        if fields.has("positive_prediction"):
+            decided = scalar(fields.raw("positive_prediction"), fields.name("positive_prediction"))
+        sensitive = tuple(
+            SensitiveAttribute.from_json(one, f"{fields.name('sensitive')}[{index}]")
+            for index, one in enumerate(fields.items("sensitive"))
+        )
+        if len({one.name for one in sensitive}) != len(sensitive):
+            raise Invalid("names an attribute twice", field=fields.name("sensitive"))
+        features, categorical = fields.texts("features"), fields.texts("categorical")
+        stray = sorted(set(categorical) - set(features))
+        if stray:
+            raise Invalid(f"{stray[0]} is not among the features", field=fields.name("categorical"))
+        return cls(
+            label=fields.optional_text("label"),
+            positive=positive,
+            prediction=fields.optional_text("prediction"),
+            positive_prediction=decided,
+            score=fields.optional_text("score"),
+            time=fields.optional_text("time"),
+            sensitive=sensitive,
+            features=features,
+            categorical=categorical,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "positive": self.positive,
+            "prediction": self.prediction,
+            "positive_prediction": self.positive_prediction,
+            "score": self.score,
+            "time": self.time,
+            "sensitive": [one.to_json() for one in self.sensitive],
+            "features": list(self.features),
+            "categorical": list(self.categorical),
+        }
+
+    def check(self, schema: Mapping[str, str]) -> None:
+        """Compare with the data's columns, `{name: kind}` as `sources.kind_of` gives them.
+
+        Raises:
+            Invalid: naming each field whose column is missing or of a kind it cannot have.
+        """
+        errors: dict[str, str] = {}
+
+        def need(field: str, column: str | None, kinds: tuple[str, ...] = ()) -> None:
+            if column is None:
+                return
+            if column not in schema:
+                errors[field] = f"the data has no column {column!r}"
+            elif kinds and schema[column] not in kinds:
+                errors[field] = f"column {column!r} is {schema[column]}, expected {kinds[0]}"
+
+        for name in ("label", "prediction"):
+            column = getattr(self, name)
+            need(f"mapping.{name}", column)
+            wanted = self.positive
+            if name == "prediction" and self.positive_prediction is not None:
+                wanted = self.positive_prediction
+            if column in schema and not _comparable(schema[column], wanted):
+                errors[f"mapping.{name}"] = (
+                    f"column {column!r} is {schema[column]}, which never equals {wanted!r}"
+                )
+        need("mapping.score", self.score, ("numeric",))
+        need("mapping.time", self.time)
+        for index, attribute in enumerate(self.sensitive):
+            kinds = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
+            need(f"mapping.sensitive[{index}]", attribute.column, kinds)
+        for index, feature in enumerate(self.features):
+            kinds = () if feature in self.categorical else ("numeric", "boolean")
+            need(f"mapping.features[{index}]", feature, kinds)
+        if errors:
+            raise Invalid.many(errors)
+
+
+def _comparable(kind: str, value: Scalar) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if isinstance(value, str):
+        return kind == "text"
+    return kind == "numeric"

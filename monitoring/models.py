@@ -1,0 +1,252 @@
+"""What is measured: runs of checks, their measurements, monitors and the breaches that they find."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import User
+from kernel.identifiers import uuid7
+from registry.models import (
+    Blob,
+    Dataset,
+    Environment,
+    ModelVersion,
+    RegisteredModel,
+    Use,
+)
+
+
+class CheckKind(models.TextChoices):
+    PERFORMANCE = "performance", "Performance"
+    FAIRNESS = "fairness", "Fairness"
+    DRIFT = "drift", "Drift"
+    EXPLAINABILITY = "explainability", "Explainability"
+    DATA_QUALITY = "data_quality", "Data quality"
+
+
+class Grade(models.TextChoices):
+    """How far a number can be trusted, least first."""
+
+    CLAIMED = "claimed", "Claimed"
+    RECOMPUTED = "recomputed", "Recomputed"
+    RE_PERFORMED = "re-performed", "Re-performed"
+
+
+class CheckRun(models.Model):
+    """One run of one check. The row is the truth; the queue only carries its id.
+
+    A worker claims a run by a conditional UPDATE that raises `attempt` and sets a lease; a result
+    counts only from the current attempt.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Purpose(models.TextChoices):
+        VALIDATION = "validation", "Validation"
+        MONITORING = "monitoring", "Monitoring"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="check_runs")
+    kind = models.CharField(max_length=16, choices=CheckKind.choices)
+    purpose = models.CharField(max_length=10, choices=Purpose.choices)
+    monitor = models.ForeignKey("Monitor", models.PROTECT, null=True, related_name="runs")
+    batch = models.ForeignKey("ObservationBatch", models.PROTECT, null=True, related_name="runs")
+    dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="check_runs")
+    reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
+    config = models.JSONField(default=dict)
+    mapping = models.JSONField(help_text="the column mapping as it was when the run was asked for")
+    config_digest = models.CharField(max_length=64)
+    is_addendum = models.BooleanField(default=False, help_text="asked for after submission")
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    progress = models.FloatField(default=0.0)
+    stage = models.CharField(max_length=200, blank=True)
+    error = models.TextField(blank=True)
+    requested_at = models.DateTimeField()
+    requested_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    grade = models.CharField(max_length=12, choices=Grade.choices, blank=True)
+    engine = models.CharField(max_length=100, blank=True)
+    libraries = models.JSONField(default=dict)
+    seed = models.BigIntegerField(default=0)
+    cube = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    result_digest = models.CharField(max_length=64, blank=True)
+    plots = models.JSONField(default=list)
+    notes = models.JSONField(default=list)
+    timings = models.JSONField(default=dict)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=~Q(state="running") | Q(leased_until__isnull=False),
+                name="running_has_lease",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="succeeded") | Q(cube__isnull=False), name="success_has_cube"
+            ),
+            models.UniqueConstraint(
+                fields=["monitor", "batch"],
+                condition=Q(batch__isnull=False) & ~Q(state__in=["failed", "cancelled"]),
+                name="one_run_a_monitor_and_batch",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["state", "leased_until"])]
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.version.model
+
+
+class Measurement(models.Model):
+    """One measured value. No verdict: governance judges. `value` is null where `undefined` says why."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(CheckRun, models.PROTECT, related_name="measurements")
+    metric = models.CharField(max_length=80)
+    slice = models.JSONField(default=dict, help_text='{} overall, else {"sex": "Female"}')
+    attribute = models.CharField(max_length=100, blank=True, help_text="for between-group metrics")
+    value = models.FloatField(null=True)
+    lower = models.FloatField(null=True)
+    upper = models.FloatField(null=True)
+    level = models.FloatField(null=True, help_text="of the interval, as 0.95")
+    n = models.BigIntegerField(null=True)
+    undefined = models.CharField(max_length=200, blank=True)
+    method = models.CharField(max_length=200, blank=True)
+    unit = models.CharField(max_length=20, blank=True)
+    grade = models.CharField(max_length=12, choices=Grade.choices)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(value__isnull=False, undefined="")
+                | (Q(value=None) & ~Q(undefined="")),
+                name="value_or_reason",
+            ),
+        ]
+
+
+class CheckAttachment(models.Model):
+    """A file that a run made beside its cube: Evidently's report, predictions."""
+
+    run = models.ForeignKey(CheckRun, models.PROTECT, related_name="attachments")
+    name = models.CharField(max_length=100)
+    media_type = models.CharField(max_length=100)
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+
+
+class ObservationBatch(models.Model):
+    """A batch of production data, by the sender's own id; the same id with other bytes is refused."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="batches")
+    use = models.ForeignKey(Use, models.PROTECT, related_name="+")
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
+    batch_id = models.CharField(max_length=100)
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    media_type = models.CharField(max_length=100)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    received_at = models.DateTimeField()
+    received_from = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering: ClassVar = ["window_start"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["version", "environment", "batch_id"], name="batch_id_once"
+            ),
+        ]
+
+
+class Monitor(models.Model):
+    """A check that runs on production data by itself, with limits that governance wrote into it.
+
+    `limits`: [{"metric", "attribute"?, "slice"?, "op": "<=" | ">=", "value", "control"}].
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="monitors")
+    use = models.ForeignKey(Use, models.PROTECT, related_name="+")
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
+    name = models.SlugField(max_length=80)
+    kind = models.CharField(max_length=16, choices=CheckKind.choices)
+    config = models.JSONField(default=dict)
+    limits = models.JSONField(default=list)
+    reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
+    min_rows = models.PositiveIntegerField(default=100)
+    consecutive = models.PositiveSmallIntegerField(default=1, help_text="breaches before it acts")
+    silent_after_seconds = models.PositiveIntegerField(
+        null=True, help_text="no batch for longer than this is a breach; null: never"
+    )
+    effect = models.CharField(max_length=24, default="no_new_deployment")
+    since = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["version", "use", "environment", "name"],
+                condition=Q(until=None),
+                name="one_current_monitor",
+            ),
+        ]
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.version.model
+
+
+class Breach(models.Model):
+    """A limit was passed, or a monitor fell silent. Unresolved, it closes the gate by itself."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    monitor = models.ForeignKey(Monitor, models.PROTECT, related_name="breaches")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="breaches")
+    use = models.ForeignKey(Use, models.PROTECT, related_name="+")
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
+    run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="breaches")
+    metric = models.CharField(max_length=80)
+    detail = models.JSONField(help_text="value, interval, limit, slice, control")
+    opened_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    resolution = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-opened_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["monitor", "metric"],
+                condition=Q(resolved_at=None),
+                name="one_open_breach_a_metric",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["version", "use", "environment", "resolved_at"])]
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.version.model
+
+
+__all__ = [
+    "Breach",
+    "CheckAttachment",
+    "CheckKind",
+    "CheckRun",
+    "Grade",
+    "Measurement",
+    "Monitor",
+    "ObservationBatch",
+]
