@@ -19,7 +19,7 @@ _THREE = Decimal("0.001")
 _LARGE = Decimal(10) ** 15
 
 
-def figure(value: float | int | None, unit: str = "") -> str:
+def figure(value: float | None, unit: str = "") -> str:
     """Print one figure.
 
     Args:

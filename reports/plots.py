@@ -120,7 +120,7 @@ def read(plot: Plot | Mapping[str, Any]) -> Chart:
         title=str(plot["title"]),
         x_label=str(plot.get("x_label") or ""),
         y_label=str(plot.get("y_label") or ""),
-        unit=str(plot.get("unit") or ""),
+        unit=str(plot.get("unit") or ("count" if kind == "confusion" else "")),
         names=names,
         series=read_series,
         limit={"value": limit} if isinstance(limit, int | float) else limit,
