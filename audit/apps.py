@@ -1,0 +1,40 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.core import checks
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models.signals import post_migrate
+
+
+class AuditConfig(AppConfig):
+    name = "audit"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from audit import entries  # noqa: F401
+
+        post_migrate.connect(_ensure_triggers, sender=self)
+        checks.register(_check_triggers, checks.Tags.database)
+
+
+def _ensure_triggers(using: str = DEFAULT_DB_ALIAS, **kwargs: Any) -> None:
+    from audit import triggers
+
+    connection = connections[using]
+    if "audit_entry" in connection.introspection.table_names():
+        triggers.ensure(connection)
+
+
+def _check_triggers(databases: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """A warning and no error: an error would stop the very migrate that puts them back."""
+    from audit import triggers
+
+    return [
+        checks.Warning(
+            f"append-only triggers are missing: {', '.join(names)}",
+            hint="run `manage.py migrate`, which puts them back, and find out who dropped them",
+            id="audit.W001",
+        )
+        for alias in databases or []
+        if (names := triggers.missing(connections[alias]))
+    ]

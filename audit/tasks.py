@@ -1,0 +1,11 @@
+"""Celery tasks: thin calls."""
+
+from celery import shared_task
+
+from audit import outbox
+
+
+@shared_task(name="audit.tasks.dispatch_outbox")
+def dispatch_outbox() -> int:
+    """Sweep the outbox once."""
+    return outbox.sweep()

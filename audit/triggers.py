@@ -1,0 +1,91 @@
+"""Append-only triggers: a guard rail against mistakes, not evidence (who owns a table can drop them).
+
+Evidence is the tree. The triggers are put back after every migrate, and a system check misses them.
+"""
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+PREFIX = "countersign_keep_"
+# Table: which operations are refused. A tile may grow; a payload may be erased; queues may empty.
+RULES: dict[str, tuple[str, ...]] = {
+    "audit_entry": ("UPDATE", "DELETE", "TRUNCATE"),
+    "audit_epoch": ("UPDATE", "DELETE", "TRUNCATE"),
+    "audit_logkey": ("UPDATE", "DELETE", "TRUNCATE"),
+    "audit_leaf": ("UPDATE", "DELETE", "TRUNCATE"),
+    "audit_tile": ("GROW", "DELETE", "TRUNCATE"),
+    "audit_checkpoint": ("UPDATE", "DELETE", "TRUNCATE"),
+    "audit_anchor": ("UPDATE", "DELETE", "TRUNCATE"),
+    "audit_privatepayload": ("UPDATE", "TRUNCATE"),
+    "audit_pending": ("UPDATE", "TRUNCATE"),
+}
+_SHRINKS = (
+    "NEW.epoch_id <> OLD.epoch_id OR NEW.level <> OLD.level OR NEW.n <> OLD.n"
+    " OR substr(NEW.hashes, 1, length(OLD.hashes)) <> OLD.hashes"
+)
+_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION {PREFIX}refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$
+"""
+
+
+def _name(table: str, operation: str) -> str:
+    return f"{PREFIX}{table}_{operation.lower()}"
+
+
+def _expected(vendor: str) -> dict[str, tuple[str, str]]:
+    """Return {trigger name: (table, operation)} for a database."""
+    return {
+        _name(table, operation): (table, operation)
+        for table, operations in RULES.items()
+        for operation in operations
+        if vendor == "postgresql" or operation != "TRUNCATE"
+    }
+
+
+def ensure(connection: BaseDatabaseWrapper) -> None:
+    """Create or replace every trigger. The tables must be there."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_FUNCTION)
+        for name, (table, operation) in _expected(connection.vendor).items():
+            for statement in _statements(connection.vendor, name, table, operation):
+                cursor.execute(statement)
+
+
+def _statements(vendor: str, name: str, table: str, operation: str) -> list[str]:
+    event = "UPDATE" if operation == "GROW" else operation
+    if vendor == "sqlite":
+        when = f"WHEN {_SHRINKS}" if operation == "GROW" else ""
+        return [
+            f"DROP TRIGGER IF EXISTS {name}",
+            f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {when} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {event} refused'); END",
+        ]
+    level = "STATEMENT" if operation == "TRUNCATE" else "ROW"
+    when = f"WHEN ({_SHRINKS})" if operation == "GROW" else ""
+    return [
+        f"DROP TRIGGER IF EXISTS {name} ON {table}",
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH {level} {when} "
+        f"EXECUTE FUNCTION {PREFIX}refuse()",
+        # Otherwise `SET session_replication_role = replica` would silence it.
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+
+
+def missing(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of triggers that are absent or switched off; [] before the first migrate."""
+    with connection.cursor() as cursor:
+        if "audit_entry" not in connection.introspection.table_names(cursor):
+            return []
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT tgname FROM pg_trigger WHERE tgname LIKE %s AND tgenabled = 'A'",
+                [PREFIX.replace("_", r"\_") + "%"],
+            )
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        present = {row[0] for row in cursor.fetchall()}
+    return sorted(set(_expected(connection.vendor)) - present)
