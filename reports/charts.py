@@ -153,7 +153,7 @@ def _rows(chart: Chart, width: float) -> Scene:
         marks.append(Path(((x, top - 2), (x, bottom)), "limit"))
         place = min(max(x, left + half), width - half)
         marks.append(Label(place, top - 5, text, "limit", "middle"))
-    return Scene(width, bottom + (26 if chart.x_label else 14), tuple(marks))
+    return Scene(width, bottom + (26 if chart.y_label else 14), tuple(marks))
 
 
 def _row_marks(
@@ -183,8 +183,8 @@ def _value_axis(scale: Scale, top: float, bottom: float, chart: Chart) -> Iterat
         yield Path(((scale(0.0), top), (scale(0.0), bottom)), "axis")
     if chart.reference is not None:
         yield Path(((scale(chart.reference), top), (scale(chart.reference), bottom)), "reference")
-    if chart.x_label:
-        yield Label((scale.start + scale.end) / 2, bottom + 21, chart.x_label, "unit", "middle")
+    if chart.y_label:
+        yield Label((scale.start + scale.end) / 2, bottom + 21, chart.y_label, "unit", "middle")
 
 
 def _plane(chart: Chart, width: float) -> Scene:
@@ -283,27 +283,25 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
 
 def _matrix(chart: Chart, width: float) -> Scene:
     """Counts in cells, shaded by their share of the largest; rows are outcomes, columns predictions."""
-    cells = {point.name: point for point in chart.points()}
-    rows = list(dict.fromkeys(name.split(" / ")[0] for name in cells))
-    columns = list(dict.fromkeys(name.split(" / ")[-1] for name in cells))
-    left = max(text_width(name, LABEL_SIZE) for name in rows) + 2 * _PAD
-    cell, tall, top = min(110.0, (width - left) / len(columns)), 28.0, 30.0
+    cells = {(point.actual, point.predicted): point for point in chart.points()}
+    rows = list(dict.fromkeys(actual for actual, _ in cells))
+    columns = list(dict.fromkeys(predicted for _, predicted in cells))
+    heads = [f"{chart.y_label or 'actual'} {row}" for row in rows]
+    left = max(text_width(head, LABEL_SIZE) for head in heads) + 2 * _PAD
+    cell, tall, top = min(130.0, (width - left) / len(columns)), 28.0, 16.0
     largest = max((point.value or 0.0 for point in cells.values()), default=0.0) or 1.0
-    marks: list[Mark] = [Label(left, 10, chart.x_label, "unit")] if chart.x_label else []
+    marks: list[Mark] = []
     for j, column in enumerate(columns):
-        marks.append(Label(left + cell * (j + 0.5), top - 6, column, "name", "middle"))
-    for i, row in enumerate(rows):
-        y = top + tall * i
-        marks.append(Label(left - _PAD, y + tall / 2 + 3, row, "name", "end"))
-        for j, column in enumerate(columns):
-            point = cells.get(f"{row} / {column}")
-            if point is None:
-                continue
-            shade = 0.06 + 0.34 * (point.value or 0.0) / largest
-            x = left + cell * j
-            marks.append(Box(x + 1, y + 1, cell - 2, tall - 2, "series-0", shade))
-            text = numbers.figure(point.value, "count")
-            marks.append(Label(x + cell / 2, y + tall / 2 + 3, text, "cell", "middle"))
+        head = f"{chart.x_label or 'predicted'} {column}"
+        marks.append(Label(left + cell * (j + 0.5), top - 5, head, "name", "middle"))
+    for (actual, predicted), point in cells.items():
+        x, y = left + cell * columns.index(predicted), top + tall * rows.index(actual)
+        shade = 0.06 + 0.34 * (point.value or 0.0) / largest
+        marks.append(Box(x + 1, y + 1, cell - 2, tall - 2, "series-0", shade))
+        text = numbers.figure(point.value, "count")
+        marks.append(Label(x + cell / 2, y + tall / 2 + 3, text, "cell", "middle"))
+    for i, head in enumerate(heads):
+        marks.append(Label(left - _PAD, top + tall * (i + 0.5) + 3, head, "name", "end"))
     return Scene(width, top + tall * len(rows) + 4, tuple(marks))
 
 
@@ -342,17 +340,19 @@ def _cut(text: str, size: float, room: float) -> str:
     return text.rstrip() + "…"
 
 
+_FIRST = {"bar": "Item", "interval": "Group", "line": "x", "histogram": "Bin", "confusion": "Cell"}
+
+
 def table(plot: Plot | Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The values behind the chart as header and rows of text, for the table that follows it."""
     chart = read(plot)
-    header = ["x" if chart.kind == "line" else "Bin" if chart.kind == "histogram" else "Group"]
-    if chart.x_label and chart.kind in ("line", "histogram"):
-        header = [chart.x_label]
+    header = [chart.x_label if chart.x_label and chart.kind != "confusion" else _FIRST[chart.kind]]
     columns: list[list[str]] = []
     for name, points in chart.series:
         found = {point.name: point for point in points}
         row = [found.get(x) for x in chart.names]
-        header.append(name)
+        single = "count" if chart.kind == "confusion" else chart.y_label or name
+        header.append(name if len(chart.series) > 1 else single)
         columns.append([_cell(point, chart.unit) for point in row])
         if any(point and point.has_interval for point in row):
             header.append("Interval")

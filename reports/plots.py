@@ -1,7 +1,7 @@
 """How a chart is described: plain data that a check writes and a page or a report draws.
 
     {"name": "selection-rate-sex", "kind": "interval", "title": "Selection rate by sex",
-     "x_label": "selection rate", "y_label": "", "series": [{"name": "selection rate", "points": [
+     "x_label": "sex", "y_label": "selection rate", "series": [{"name": "selection rate", "points": [
         {"label": "Female", "value": 0.031, "lower": 0.027, "upper": 0.036, "n": 9812},
         {"label": "Other", "value": None, "reason": "insufficient", "n": 3}]}],
      "limit": {"value": 0.1, "label": "limit 0.10"}, "unit": "rate"}
@@ -30,7 +30,7 @@ class Series(TypedDict):
     Points of `bar` and `interval`: `label`, `value`, and where known `lower`, `upper`, `n`,
     `reason`. Of `line`: `x` (a number, or a text in order), `y`, and `lower`, `upper`. Of
     `histogram`: `from`, `to` (numbers, or texts; `label` names a bin that is no range), `value`.
-    Of `confusion`: `row`, `column`, `value`.
+    Of `confusion`: `actual`, `predicted`, `value`.
     """
 
     name: str
@@ -40,7 +40,8 @@ class Series(TypedDict):
 class Plot(TypedDict):
     """`bar`: horizontal bars. `interval`: a dot and its interval, by row. `line`: over ordered x,
     with a band where a point has an interval. `histogram`: columns side by side. `confusion`: counts
-    of outcome by prediction. `unit`: see `reports.numbers.figure`.
+    of outcome by prediction. `x_label` names what is compared, `y_label` what is measured.
+    `unit`: see `reports.numbers.figure`.
     """
 
     name: NotRequired[str]
@@ -69,6 +70,8 @@ class Point:
     upper: float | None = None
     n: int | None = None
     reason: str = ""
+    actual: str = ""
+    predicted: str = ""
 
     @property
     def has_interval(self) -> bool:
@@ -137,7 +140,7 @@ def _name(kind: Kind, point: Mapping[str, Any]) -> str:
     if kind == "line":
         return _text(point.get("x"))
     if kind == "confusion":
-        return f"{point.get('row')} / {point.get('column')}"
+        return f"actual {point.get('actual')}, predicted {point.get('predicted')}"
     if "label" in point or kind != "histogram":
         return str(point.get("label", ""))
     return f"{_text(point.get('from'))} to {_text(point.get('to'))}"
@@ -160,4 +163,12 @@ def _point(
         if value is not None and not _is_number(value):
             raise BadPlot(f"{field} of {name!r}: {value!r} is not a finite number")
     at = float(point["x"]) if numeric else places[name]
-    return Point(at, name, **numbers, n=point.get("n"), reason=str(point.get("reason") or ""))
+    return Point(
+        at,
+        name,
+        **numbers,
+        n=point.get("n"),
+        reason=str(point.get("reason") or "").replace("_", " "),
+        actual=str(point.get("actual", "")),
+        predicted=str(point.get("predicted", "")),
+    )
