@@ -5,9 +5,10 @@ of floats depends on the order in which threads meet. Each cube is a JSON docume
 its canonical bytes and digest.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from kernel import canonical
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 SCORE_BINS = 4_000
-"""Equal bins over [0, 1]: a multiple of 10, 15 is not needed, so that calibration bins are sums."""
+"""Equal bins over [0, 1]; a multiple of 10 and 20, so that calibration bins are sums of them."""
 SCORE_SCALE = 12
 LOG_FLOOR = 2.220446049250313e-16
 """Scores are kept this far from 0 and 1 before a logarithm, as scikit-learn does for doubles."""
@@ -327,8 +328,9 @@ def _sorted_cells(
 
 def _added(items: Iterable[tuple[Any, tuple[Any, ...]]]) -> dict[Any, tuple[Any, ...]]:
     totals: dict[Any, tuple[Any, ...]] = {}
-    add: Callable[[Any, Any], Any] = lambda a, b: a + b  # noqa: E731
-    for key, values in items:
-        known = totals.get(key)
-        totals[key] = values if known is None else tuple(map(add, known, values))
+    # The default context rounds to 28 digits, and a sum must not depend on how it was cut.
+    with localcontext(prec=60):
+        for key, values in items:
+            known = totals.get(key)
+            totals[key] = values if known is None else tuple(map(add, known, values))
     return totals

@@ -1,0 +1,1 @@
+"""The five checks: pure functions from aggregates and a configuration to measurements."""

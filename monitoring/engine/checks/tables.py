@@ -1,0 +1,127 @@
+"""Counts of a group as the checks read them, and what every check's configuration shares."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kernel.errors import Invalid
+from monitoring.engine.cube import Cell, Contingency, Group
+from monitoring.engine.documents import Fields
+
+MINIMUM = 30
+"""Rates over fewer than this many people are `insufficient` unless the configuration says other."""
+
+TRUE_POSITIVE_RATE = "true_positive_rate"
+FALSE_POSITIVE_RATE = "false_positive_rate"
+FALSE_NEGATIVE_RATE = "false_negative_rate"
+SELECTION_RATE = "selection_rate"
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Labelled, predicted rows of a group; `predicted` and `selected` also count unlabelled ones."""
+
+    tp: int = 0
+    fp: int = 0
+    tn: int = 0
+    fn: int = 0
+    predicted: int = 0
+    selected: int = 0
+
+    @property
+    def labelled(self) -> int:
+        return self.tp + self.fp + self.tn + self.fn
+
+    @property
+    def positives(self) -> int:
+        return self.tp + self.fn
+
+    @property
+    def negatives(self) -> int:
+        return self.fp + self.tn
+
+
+def confusion(cells: Iterable[Cell]) -> Confusion:
+    counts = dict.fromkeys(("tp", "fp", "tn", "fn", "predicted", "selected"), 0)
+    for cell in cells:
+        if cell.prediction is None:
+            continue
+        counts["predicted"] += cell.n
+        counts["selected"] += cell.n * cell.prediction
+        if cell.label is not None:
+            right = cell.label == cell.prediction
+            counts[("t" if right else "f") + ("p" if cell.prediction else "n")] += cell.n
+    return Confusion(**counts)
+
+
+def by_group(cube: Contingency) -> dict[Group, Confusion]:
+    cells: dict[Group, list[Cell]] = {}
+    for cell in cube.cells:
+        cells.setdefault(cell.group, []).append(cell)
+    return {group: confusion(cells[group]) for group in sorted(cells)}
+
+
+def fraction(metric: str, table: Confusion) -> tuple[int, int]:
+    """Numerator and denominator of a rate."""
+    if metric == SELECTION_RATE:
+        return table.selected, table.predicted
+    if metric == TRUE_POSITIVE_RATE:
+        return table.tp, table.positives
+    if metric == FALSE_NEGATIVE_RATE:
+        return table.fn, table.positives
+    if metric == FALSE_POSITIVE_RATE:
+        return table.fp, table.negatives
+    if metric == ACCURACY:
+        return table.tp + table.tn, table.labelled
+    raise KeyError(metric)
+
+
+@dataclass(frozen=True)
+class GroupConfig:
+    """How groups are formed and how small one may be.
+
+    `groupings` lists the sets of attributes to compare by. `minimum` is the least denominator of
+    each metric, `MINIMUM` for one that is not named.
+    """
+
+    groupings: tuple[tuple[str, ...], ...]
+    minimum: Mapping[str, int]
+    level: float
+    include_missing: bool
+
+    def least(self, metric: str) -> int:
+        return self.minimum.get(metric, self.minimum.get("default", MINIMUM))
+
+
+GROUP_FIELDS = ("groupings", "intersections", "minimum", "level", "include_missing")
+
+
+def read_group_config(
+    fields: Fields, attributes: Sequence[str], metrics: Sequence[str]
+) -> GroupConfig:
+    """Read the shared part of a configuration. By default each attribute stands alone."""
+    groupings: list[tuple[str, ...]] = []
+    for index, one in enumerate(fields.items("groupings")):
+        where = f"{fields.name('groupings')}[{index}]"
+        names = tuple([one] if isinstance(one, str) else one if isinstance(one, list) else ())
+        if not names or len(set(names)) != len(names):
+            raise Invalid("expected an attribute or a list of different attributes", field=where)
+        for name in names:
+            if name not in attributes:
+                raise Invalid(f"{name!r} is no sensitive attribute of the mapping", field=where)
+        groupings.append(names)
+    groupings = groupings or [(name,) for name in attributes]
+    everything = tuple(attributes)
+    if fields.flag("intersections", False) and len(everything) > 1 and everything not in groupings:
+        groupings.append(everything)
+    minimum = fields.mapping("minimum")
+    for name, value in minimum.items():
+        where = f"{fields.name('minimum')}.{name}"
+        if name != "default" and name not in metrics:
+            raise Invalid(f"unknown metric; known are {', '.join(metrics)}", field=where)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise Invalid("expected a whole number of at least 1", field=where)
+    level = fields.number("level", 0.95, above=0.5, to=0.9999)
+    return GroupConfig(
+        tuple(groupings), minimum, level, fields.flag("include_missing", False)
+    )
