@@ -15,7 +15,8 @@ class Actor:
     """One who can be answerable for a write.
 
     `id` is the account; `pseudonym` is what the log says instead, and the map from one to the other
-    can be erased. `responsible` holds the people (their ids) who answer for a service account.
+    can be erased. `responsible` holds the people (their ids) who answer for a service account. `scopes`
+    are those of the API token that was used; None stands for a session, or the system.
     """
 
     kind: ActorKind
@@ -23,6 +24,7 @@ class Actor:
     name: str
     pseudonym: UUID
     responsible: frozenset[UUID] = frozenset()
+    scopes: frozenset[str] | None = None
 
     @classmethod
     def system(cls, name: str = "system") -> "Actor":
