@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from accounts.models import User
 from kernel.identifiers import uuid7
@@ -67,7 +67,8 @@ class CheckRun(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
-    progress = models.FloatField(default=0.0)
+    sent_at = models.DateTimeField(help_text="when the queue was last told of it")
+    progress = models.FloatField(default=0.0, help_text="0 to 1")
     stage = models.CharField(max_length=200, blank=True)
     error = models.TextField(blank=True)
     requested_at = models.DateTimeField()
@@ -80,7 +81,11 @@ class CheckRun(models.Model):
     libraries = models.JSONField(default=dict)
     seed = models.BigIntegerField(default=0)
     cube = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
-    result_digest = models.CharField(max_length=64, blank=True)
+    result_digest = models.CharField(
+        max_length=64, blank=True, help_text="of grade, cube digest and measurements as canonical JSON"
+    )
+    rows = models.BigIntegerField(null=True)
+    sandbox = models.JSONField(default=dict, help_text="the limits under which a model was run")
     plots = models.JSONField(default=list)
     notes = models.JSONField(default=list)
     timings = models.JSONField(default=dict)
@@ -88,6 +93,15 @@ class CheckRun(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running", "succeeded", "failed", "cancelled"]),
+                name="check_run_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose="validation", monitor=None, batch=None)
+                | Q(purpose="monitoring", monitor__isnull=False, batch__isnull=False),
+                name="monitoring_run_has_batch",
+            ),
             models.CheckConstraint(
                 condition=~Q(state="running") | Q(leased_until__isnull=False),
                 name="running_has_lease",
@@ -101,7 +115,10 @@ class CheckRun(models.Model):
                 name="one_run_a_monitor_and_batch",
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["state", "leased_until"])]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "leased_until"]),
+            models.Index(fields=["version", "purpose", "state"]),
+        ]
 
     @property
     def access_model(self) -> RegisteredModel:
@@ -114,8 +131,12 @@ class Measurement(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(CheckRun, models.PROTECT, related_name="measurements")
     metric = models.CharField(max_length=80)
-    slice = models.JSONField(default=dict, help_text='{} overall, else {"sex": "Female"}')
-    attribute = models.CharField(max_length=100, blank=True, help_text="for between-group metrics")
+    slice = models.JSONField(
+        default=dict, help_text='{} overall, {"sex": "Female"} a group, {"sex": "*"} between groups'
+    )
+    attribute = models.CharField(
+        max_length=100, blank=True, help_text="what groups were compared by: sex, or sex,race"
+    )
     value = models.FloatField(null=True)
     lower = models.FloatField(null=True)
     upper = models.FloatField(null=True)
@@ -125,15 +146,18 @@ class Measurement(models.Model):
     method = models.CharField(max_length=200, blank=True)
     unit = models.CharField(max_length=20, blank=True)
     grade = models.CharField(max_length=12, choices=Grade.choices)
+    detail = models.JSONField(default=dict, help_text="excluded groups, p-values, extreme groups")
+    position = models.PositiveIntegerField(help_text="its place in the run's result")
 
     class Meta:
-        ordering: ClassVar = ["id"]
+        ordering: ClassVar = ["run", "position"]
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(value__isnull=False, undefined="")
                 | (Q(value=None) & ~Q(undefined="")),
                 name="value_or_reason",
             ),
+            models.UniqueConstraint(fields=["run", "position"], name="measurement_position_once"),
         ]
 
 
@@ -144,6 +168,11 @@ class CheckAttachment(models.Model):
     name = models.CharField(max_length=100)
     media_type = models.CharField(max_length=100)
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "name"], name="attachment_name_once"),
+        ]
 
 
 class ObservationBatch(models.Model):
@@ -165,15 +194,22 @@ class ObservationBatch(models.Model):
         ordering: ClassVar = ["window_start"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["version", "environment", "batch_id"], name="batch_id_once"
+                fields=["version", "use", "environment", "batch_id"], name="batch_id_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(window_end__gt=F("window_start")), name="window_ends_after_start"
             ),
         ]
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.version.model
 
 
 class Monitor(models.Model):
     """A check that runs on production data by itself, with limits that governance wrote into it.
 
-    `limits`: [{"metric", "attribute"?, "slice"?, "op": "<=" | ">=", "value", "control"}].
+    `limits`: see `monitoring.limits`. An amendment is a new row; this one ends.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -193,6 +229,7 @@ class Monitor(models.Model):
     effect = models.CharField(max_length=24, default="no_new_deployment")
     since = models.DateTimeField()
     until = models.DateTimeField(null=True)
+    started_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         constraints: ClassVar = [
@@ -217,7 +254,8 @@ class Breach(models.Model):
     use = models.ForeignKey(Use, models.PROTECT, related_name="+")
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
     run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="breaches")
-    metric = models.CharField(max_length=80)
+    metric = models.CharField(max_length=80, help_text="or silence")
+    limit_key = models.CharField(max_length=300, help_text="the limit's metric, slice and direction")
     detail = models.JSONField(help_text="value, interval, limit, slice, control")
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
@@ -228,9 +266,14 @@ class Breach(models.Model):
         ordering: ClassVar = ["-opened_at"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["monitor", "metric"],
+                fields=["monitor", "limit_key"],
                 condition=Q(resolved_at=None),
-                name="one_open_breach_a_metric",
+                name="one_open_breach_a_limit",
+            ),
+            models.CheckConstraint(
+                condition=Q(resolved_at=None, resolved_by=None)
+                | Q(resolved_at__isnull=False, resolved_by__isnull=False),
+                name="resolved_breach_has_person",
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["version", "use", "environment", "resolved_at"])]

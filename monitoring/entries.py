@@ -1,0 +1,87 @@
+"""What this layer writes into the audit log."""
+
+from typing import Optional
+from uuid import UUID
+
+from audit.catalogue import define
+
+define(
+    "monitoring.check.requested",
+    model=str,
+    number=int,
+    kind=str,
+    purpose=str,
+    dataset_digest=str,
+    reference_digest=Optional[str],
+    config_digest=str,
+    monitor=Optional[UUID],
+    batch=Optional[UUID],
+)
+define("monitoring.check.started", model=str, number=int, kind=str, attempt=int)
+define("monitoring.check.requeued", model=str, number=int, kind=str, attempt=int, reason=str)
+define(
+    "monitoring.check.succeeded",
+    model=str,
+    number=int,
+    kind=str,
+    purpose=str,
+    attempt=int,
+    grade=str,
+    cube_digest=str,
+    result_digest=str,
+    measurements=int,
+    is_addendum=bool,
+    revision=int,
+)
+define("monitoring.check.failed", model=str, number=int, kind=str, attempt=int, reason=str)
+define("monitoring.check.cancelled", model=str, number=int, kind=str, attempt=int)
+
+define(
+    "monitoring.batch.received",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    digest=str,
+    window_start=str,
+    window_end=str,
+)
+
+define(
+    "monitoring.monitor.started",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    name=str,
+    kind=str,
+    definition_digest=str,
+    effect=str,
+)
+define("monitoring.monitor.ended", model=str, number=int, use=str, environment=str, name=str)
+
+define(
+    "monitoring.breach.opened",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    monitor=UUID,
+    run=Optional[UUID],
+    metric=str,
+    limit_key=str,
+    reason=str,
+    value=Optional[float],
+    limit=Optional[float],
+    effect=str,
+)
+define(
+    "monitoring.breach.resolved",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    monitor=UUID,
+    metric=str,
+    limit_key=str,
+)
