@@ -361,6 +361,8 @@ class Incident(models.Model):
     aware_at = models.DateTimeField(null=True)
     classified_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     closed_at = models.DateTimeField(null=True)
+    closed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    conclusion = models.TextField(blank=True, help_text="why it was dismissed, or how it ended")
 
     class Meta:
         ordering: ClassVar = ["-opened_at"]

@@ -105,7 +105,14 @@ class RoleGrant(models.Model):
                 condition=Q(until=None, model=None),
                 name="one_current_grant_on_portfolio",
             ),
+            models.CheckConstraint(
+                condition=Q(until=None) | Q(until__gte=F("since")), name="grant_ends_after_start"
+            ),
         ]
+
+    @property
+    def access_model(self) -> RegisteredModel | None:
+        return self.model
 
 
 class Stakeholder(models.Model):
@@ -119,12 +126,19 @@ class Stakeholder(models.Model):
     since = models.DateTimeField()
     until = models.DateTimeField(null=True)
 
+    class Meta:
+        ordering: ClassVar = ["id"]
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.model
+
 
 class ColumnMapping(models.Model):
     """What the columns of a model's data mean. Declared once for a model; a new one ends the old.
 
-    `columns`: {"label", "positive", "prediction", "score", "time", "sensitive": [..],
-    "features": [..], "categorical": [..]}.
+    `columns`: {"label", "positive", "prediction", "positive_prediction", "score", "time",
+    "sensitive": [..], "features": [..], "categorical": [..]}; `registry.columns` reads them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -142,7 +156,11 @@ class ColumnMapping(models.Model):
 
 
 class Use(models.Model):
-    """What a model is used for. Law and risk attach here. An amendment is a new row of the same name."""
+    """What a model is used for. Law and risk attach here.
+
+    An amendment changes the row and raises the revision of every version of the model, so that no
+    approval outlives the words it was given on; old dossiers keep the words.
+    """
 
     class OperatorRole(models.TextChoices):
         PROVIDER = "provider", "Provider"
@@ -180,12 +198,16 @@ class Use(models.Model):
 
 
 class UseTier(models.Model):
-    """The risk tier of a use, from one instant to another: 1 is the highest risk."""
+    """The risk tier of a use, from one instant to another: 1 is the highest risk.
+
+    Whoever registers a use states its first tier; every later one is a risk officer's. `set_by` tells.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     use = models.ForeignKey(Use, models.PROTECT, related_name="tiers")
     tier = models.PositiveSmallIntegerField()
     reason = models.TextField()
+    set_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     since = models.DateTimeField()
     until = models.DateTimeField(null=True)
 
@@ -250,6 +272,22 @@ class ModelVersion(models.Model):
     @cached_property
     def access_model(self) -> RegisteredModel:
         return self.model
+
+
+class RevisionChange(models.Model):
+    """When a version's revision became what. Appended by whatever raises it, in the same write.
+
+    The row of the version says only what it is now; the standing at an earlier instant needs this.
+    """
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="revision_changes")
+    revision = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["version", "revision"], name="revision_change_once"),
+        ]
 
 
 class Evidence(models.Model):
@@ -367,6 +405,34 @@ class EnvironmentSetting(models.Model):
             models.CheckConstraint(
                 condition=Q(mode__in=["observe", "warn", "enforce"]), name="mode_known"
             ),
+            models.CheckConstraint(
+                condition=Q(seconded_by=None) | ~Q(seconded_by=F("decided_by")),
+                name="setting_second_person",
+            ),
+        ]
+
+
+class ModeProposal(models.Model):
+    """Somebody wants a laxer mode. It takes effect when a second person agrees, not before."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="mode_proposals")
+    mode = models.CharField(max_length=8, choices=EnvironmentSetting.Mode.choices)
+    reason = models.TextField()
+    proposed_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    setting = models.OneToOneField(
+        EnvironmentSetting, models.PROTECT, null=True, related_name="proposal",
+        help_text="null once closed: overtaken by another change",
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-proposed_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["environment"], condition=Q(closed_at=None), name="one_open_mode_proposal"
+            ),
         ]
 
 
@@ -395,6 +461,14 @@ class Deployment(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-live_from"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["use", "environment"],
+                condition=Q(kind="champion", live_until=None),
+                name="one_live_champion",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["environment", "use", "live_from"])]
 
     @property
     def access_model(self) -> RegisteredModel:
