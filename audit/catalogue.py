@@ -66,7 +66,7 @@ class EntryType:
 _types: dict[str, EntryType] = {}
 
 
-def define(name: str, **fields: Any) -> EntryType:
+def define(name: str, /, **fields: Any) -> EntryType:
     """Add an entry type, `<app>.<noun>.<past participle>`; a field is a type or `Optional[type]`.
 
     The types are str, int, float, bool, list, dict, UUID, datetime, and `list[str]` and the like.
