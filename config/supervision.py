@@ -1,0 +1,114 @@
+"""Child processes of the embedded mode: started together, restarted when they die, ended together."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PIPE = "COUNTERSIGN_PARENT_PIPE"
+GRACE = 15.0
+MAX_RESTARTS = 5
+RESTART_WINDOW = 60.0
+
+
+def end_with_parent() -> None:
+    """Have this process and its group end when the one that started it is gone, however it went.
+
+    The parent holds the writing end of a pipe; the kernel closes it even on `kill -9`.
+    """
+    descriptor = os.environ.pop(PIPE, "")
+    if not descriptor:
+        return
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            os.read(int(descriptor), 1)
+        os.killpg(os.getpgrp(), signal.SIGTERM)
+        time.sleep(GRACE)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+@dataclass
+class Child:
+    """One supervised process."""
+
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    starts: list[float] = field(default_factory=list)
+
+    def start(self, pipe: int) -> None:
+        self.starts.append(time.monotonic())
+        self.process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
+            [sys.executable, str(Path(__file__).resolve().parent.parent / "manage.py"), *self.arguments],
+            pass_fds=[pipe],
+            env={**os.environ, PIPE: str(pipe)},
+            start_new_session=True,
+        )
+
+    def died_too_often(self) -> bool:
+        recent = [start for start in self.starts if start > time.monotonic() - RESTART_WINDOW]
+        return len(recent) > MAX_RESTARTS
+
+    def end(self, deadline: float) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Supervisor:
+    """Runs children until it is told to stop or one of them cannot stay up."""
+
+    def __init__(self, children: list[Child], say: Callable[[str], None]) -> None:
+        self._children = children
+        self._say = say
+        self._stop = threading.Event()
+        self._read, self._write = os.pipe()
+
+    def stop(self, *_: object) -> None:
+        self._stop.set()
+
+    def start(self) -> None:
+        for child in self._children:
+            child.start(self._read)
+
+    def run(self) -> int:
+        """Watch until stopped. Returns 0 if stopped, 1 if a child died too often."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self.stop)
+        try:
+            while not self._stop.wait(0.5):
+                for child in self._children:
+                    if child.process is not None and child.process.poll() is None:
+                        continue
+                    if child.died_too_often():
+                        self._say(f"{child.name} died {MAX_RESTARTS} times within a minute; giving up")
+                        return 1
+                    self._say(f"{child.name} ended; starting it again")
+                    child.start(self._read)
+        finally:
+            self.end()
+        return 0
+
+    def end(self) -> None:
+        deadline = time.monotonic() + GRACE
+        for child in self._children:
+            if child.process is not None and child.process.poll() is None:
+                child.process.terminate()
+        for child in self._children:
+            child.end(deadline)
+        os.close(self._write)
+        os.close(self._read)
