@@ -51,8 +51,10 @@ def postgres() -> Iterator[Postgres]:
     user: dict[str, object] = {}
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root, and nobody may not be able to look into root's folders.
-        shutil.copytree(installed, folder / "pginstall", symlinks=True)
-        installed = folder / "pginstall"
+        package = installed.parent
+        for name in (package.name, f"{package.name}.libs"):
+            shutil.copytree(package.parent / name, folder / name, symlinks=True)
+        installed = folder / package.name / "pginstall"
         os.chown(folder, NOBODY, NOBODY)
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     binaries, data = installed / "bin", folder / "data"
