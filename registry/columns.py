@@ -1,0 +1,85 @@
+"""What the columns of a model's data mean, as it is declared: read strictly, kept whole.
+
+Monitoring reads the same document; whether the columns exist is seen when data meets it.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+from kernel.canonical import is_number
+from kernel.errors import Invalid
+
+_TEXTS = ("label", "prediction", "score", "time")
+_SCALARS = ("positive", "positive_prediction")
+_LISTS = ("features", "categorical")
+KNOWN = (*_TEXTS, *_SCALARS, "sensitive", *_LISTS)
+
+
+def read(value: object, path: str = "columns") -> dict[str, Any]:
+    """Return the mapping with only what was said.
+
+    Raises:
+        Invalid: naming each field that is unknown or not what it must be.
+    """
+    if not isinstance(value, dict):
+        raise Invalid("expected an object", field=path)
+    wrong: dict[str, str] = {
+        f"{path}.{name}": f"unknown name; known are: {', '.join(KNOWN)}"
+        for name in value
+        if name not in KNOWN
+    }
+    said = {name: given for name, given in value.items() if given is not None}
+    for name in _TEXTS:
+        if name in said and not _is_text(said[name]):
+            wrong[f"{path}.{name}"] = "expected the name of a column"
+    for name in _SCALARS:
+        if name in said and not (isinstance(said[name], str | bool) or is_number(said[name])):
+            wrong[f"{path}.{name}"] = "expected a text, a number, true or false"
+    for name in _LISTS:
+        if name in said and not _is_names(said[name]):
+            wrong[f"{path}.{name}"] = "expected a list of different column names"
+    wrong |= _sensitive(said.get("sensitive", []), f"{path}.sensitive")
+    if not wrong and (stray := set(said.get("categorical", [])) - set(said.get("features", []))):
+        wrong[f"{path}.categorical"] = f"{min(stray)} is not among the features"
+    if wrong:
+        raise Invalid.many(wrong)
+    return said
+
+
+def _sensitive(value: object, path: str) -> dict[str, str]:
+    if not isinstance(value, list):
+        return {path: "expected a list"}
+    wrong: dict[str, str] = {}
+    names: list[object] = []
+    for index, one in enumerate(value):
+        here = f"{path}[{index}]"
+        if isinstance(one, str):
+            one = {"name": one}
+        if not isinstance(one, dict) or set(one) - {"name", "column", "edges"}:
+            wrong[here] = "expected a column name, or an object of name, column and edges"
+            continue
+        names.append(one.get("name"))
+        if not _is_text(one.get("name")):
+            wrong[f"{here}.name"] = "expected the name of the attribute"
+        if one.get("column") is not None and not _is_text(one["column"]):
+            wrong[f"{here}.column"] = "expected the name of a column"
+        edges = one.get("edges") or []
+        if not (isinstance(edges, list) and all(is_number(edge) for edge in edges)) or any(
+            low >= high for low, high in pairwise(edges)
+        ):
+            wrong[f"{here}.edges"] = "expected a list of rising numbers"
+    if not wrong and len(set(names)) != len(names):
+        wrong[path] = "names an attribute twice"
+    return wrong
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_names(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and all(_is_text(one) for one in value)
+        and len(set(value)) == len(value)
+    )

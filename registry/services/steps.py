@@ -1,0 +1,146 @@
+"""Steps that writes share. Each asserts that a write is open; none opens one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError
+from django.db.models import F
+
+from accounts.access import require
+from audit.actor import Actor
+from audit.writing import in_write, write
+from kernel import canonical
+from kernel.errors import Conflict, Invalid
+from kernel.moments import now
+from registry.models import Blob, ModelVersion, RegisteredModel
+from registry.store import Stored
+
+_GRAIN = timedelta(microseconds=1)
+
+
+def lock_model(model_id: UUID) -> RegisteredModel:
+    """Lock a model's row and return it as it is now."""
+    in_write()
+    return (
+        RegisteredModel.objects.select_for_update(of=("self",))
+        .select_related("portfolio", "legal_entity")
+        .get(pk=model_id)
+    )
+
+
+def lock_version(version_id: UUID) -> ModelVersion:
+    """Lock a version's row and return it as it is now, with its model."""
+    in_write()
+    return (
+        ModelVersion.objects.select_for_update(of=("self",))
+        .select_related("model")
+        .get(pk=version_id)
+    )
+
+
+def lock_versions(version_ids: Sequence[UUID]) -> list[ModelVersion]:
+    """Lock several versions in the order of their ids, the one order that cannot deadlock."""
+    in_write()
+    rows = ModelVersion.objects.select_for_update(of=("self",)).select_related("model")
+    return list(rows.filter(pk__in=version_ids).order_by("pk"))
+
+
+def tick(*versions: ModelVersion) -> datetime:
+    """The one instant of this transaction, later than any before it for each of the locked versions."""
+    in_write()
+    at = max([now(), *(version.moment + _GRAIN for version in versions)])
+    for version in versions:
+        version.moment = at
+        version.save(update_fields=["moment"])
+    return at
+
+
+def bump(version: ModelVersion, at: datetime, *, editor: UUID | None = None) -> int:
+    """A fact of the dossier changed: raise the revision of the locked version and return it.
+
+    What was submitted before is no longer what there is, so the version is not frozen any more.
+    `editor` is who may not sign what follows; None where the change is nobody's own work.
+    """
+    in_write()
+    version.revision = F("revision") + 1  # type: ignore[assignment]
+    version.frozen_at = None
+    version.moment = at
+    changed = ["revision", "frozen_at", "moment"]
+    if editor is not None:
+        version.last_edited_by_id = editor
+        changed.append("last_edited_by")
+    version.save(update_fields=changed)
+    version.refresh_from_db(fields=["revision"])
+    return version.revision
+
+
+def bump_all(model: RegisteredModel) -> tuple[datetime, int]:
+    """A fact that all versions of the locked model share changed. Return the instant and how many.
+
+    Retired versions keep the facts they were retired with.
+    """
+    live = ModelVersion.objects.filter(model=model, retired_at=None).values_list("pk", flat=True)
+    versions = lock_versions(list(live))
+    at = tick(*versions)
+    for version in versions:
+        bump(version, at)
+    return at, len(versions)
+
+
+def freeze(version: ModelVersion, at: datetime) -> None:
+    """Submission: from now on new evidence is an addendum. The version is locked."""
+    in_write()
+    version.frozen_at = at
+    version.save(update_fields=["frozen_at"])
+
+
+def blob_of(stored: Stored, at: datetime) -> Blob:
+    """The row for bytes that are in the store."""
+    in_write()
+    row, _ = Blob.objects.get_or_create(
+        digest=stored.digest, defaults={"size": stored.size, "stored_at": at}
+    )
+    return row
+
+
+def user_id_of(actor: Actor) -> UUID | None:
+    """The account behind an actor; None for the service itself."""
+    return None if actor.kind == "system" else actor.id
+
+
+@contextmanager
+def insert_once(detail: str, field: str) -> Iterator[None]:
+    """A unique constraint that answers becomes a conflict that names the field."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(detail, field=field) from error
+
+
+def demand_text(value: str, field: str) -> str:
+    """Raises: Invalid, naming `field`, if there is nothing to read."""
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid("this may not be empty", field=field)
+    if "\x00" in value:
+        raise Invalid("this may not hold a null character", field=field)
+    return value.strip()
+
+
+def demand_json(value: Any, field: str) -> Any:
+    """Raises: Invalid, naming `field`, if the value has no canonical JSON form."""
+    try:
+        data = canonical.dumps(value)
+    except canonical.NotCanonical as error:
+        raise Invalid(f"has no canonical JSON form: {error}", field=field) from None
+    if b"\\u0000" in data:
+        raise Invalid("may not hold a null character", field=field)
+    return value
+
+
+@write
+def permit(action: str, obj: object, *, actor: Actor) -> None:
+    """Refuse on record, before bytes are taken in, what the service would refuse after."""
+    require(actor, action, obj)
