@@ -4,7 +4,7 @@ Nothing here is stored and nothing is rebuilt. A record counts from the instant 
 recorded, so the answer for an instant in the past never changes by what is recorded later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -144,6 +144,7 @@ class StandingFacts:
 class StandingReport:
     """The standing with what it rests on.
 
+    `holding` maps each standing that holds to its reason, in order; the first is the standing.
     `approval` and `policy_revision` are the newest approval at that instant and the policy revision
     that governs then; `until` is the instant at which time alone ends a standing that is in force.
     """
@@ -152,6 +153,7 @@ class StandingReport:
     reason: str
     at: datetime
     revision: int
+    holding: Mapping[Standing, str]
     approval: ApprovalFact | None = None
     policy_revision: PolicyRevisionFact | None = None
     suspensions: tuple[SuspensionFact, ...] = ()
@@ -209,40 +211,64 @@ def report(facts: StandingFacts, at: datetime) -> StandingReport:
     governing = policy_in_force(facts, at)
     suspensions = tuple(one for one in facts.suspensions if one.interval.holds(at))
     revision = revision_at(facts, at)
-    counting = _counting(facts, approval, governing, at) if approval else None
-    found, reason = _first(facts, at, approval, suspensions, revision, counting)
+    holding = list(_closing(facts, at, approval, suspensions))
     until = None
-    if found.in_force and approval is not None and counting is not None:
-        until = min(_ends(approval, counting, at))
-    return StandingReport(found, reason, at, revision, approval, governing, suspensions, until)
+    if approval is None:
+        holding.append((Standing.NOT_APPROVED, "nobody approved it for this use and environment"))
+    else:
+        counting = _counting(facts, approval, governing, at)
+        holding.extend(_ageing(approval, counting, revision, at))
+        if not holding:
+            holding.append(_in_force(approval, counting, at))
+            until = min(_ends(approval, counting, at))
+    found, reason = holding[0]
+    return StandingReport(
+        standing=found,
+        reason=reason,
+        at=at,
+        revision=revision,
+        holding=dict(holding),
+        approval=approval,
+        policy_revision=governing,
+        suspensions=suspensions,
+        until=until,
+    )
 
 
-def _first(
+def _closing(
     facts: StandingFacts,
     at: datetime,
     approval: ApprovalFact | None,
     suspensions: tuple[SuspensionFact, ...],
-    revision: int,
-    counting: _Counting | None,
-) -> tuple[Standing, str]:
-    retired = _earliest(facts.retired_at, at)
+) -> Iterator[tuple[Standing, str]]:
+    """What somebody did, or a condition did, to end or stop the version."""
+    retired = min((instant for instant in facts.retired_at if instant <= at), default=None)
     if retired is not None:
-        return Standing.RETIRED, f"retired on {_day(retired)}"
+        yield Standing.RETIRED, f"retired on {_day(retired)}"
     revoked = _revoked(approval, at) if approval else ""
     if revoked:
-        return Standing.REVOKED, revoked
+        yield Standing.REVOKED, revoked
     if suspensions:
         since = min(one.interval.since for one in suspensions)
-        return Standing.SUSPENDED, f"suspended since {_day(since)}"
-    if approval is None or counting is None:
-        return Standing.NOT_APPROVED, "nobody approved it for this use and environment"
+        yield Standing.SUSPENDED, f"suspended since {_day(since)}"
+
+
+def _ageing(
+    approval: ApprovalFact, counting: _Counting, revision: int, at: datetime
+) -> Iterator[tuple[Standing, str]]:
+    """What a change of the version, a newer policy or time does to an approval."""
     if approval.revision != revision:
-        reason = f"approved at revision {approval.revision}; the version is at revision {revision}"
-        return Standing.LAPSED, reason
-    if not counting.counts:
-        return Standing.LAPSED, counting.reason
+        yield (
+            Standing.LAPSED,
+            f"approved at revision {approval.revision}; the version is at revision {revision}",
+        )
+    elif not counting.counts:
+        yield Standing.LAPSED, counting.reason
     if approval.valid_until <= at:
-        return Standing.EXPIRED, f"the approval was valid until {_day(approval.valid_until)}"
+        yield Standing.EXPIRED, f"the approval was valid until {_day(approval.valid_until)}"
+
+
+def _in_force(approval: ApprovalFact, counting: _Counting, at: datetime) -> tuple[Standing, str]:
     if _conditional(approval, at):
         return Standing.CONDITIONAL, "approved on conditions that are not met yet"
     if counting.current:
@@ -286,11 +312,7 @@ def _counting(
         and revision.number > judged.number
         and revision.published_at <= at
     ]
-    ended = [
-        instant
-        for instant in facts.reviews_ended
-        if approval.granted_at < instant <= at
-    ]
+    ended = [instant for instant in facts.reviews_ended if approval.granted_at < instant <= at]
     stopped = [one for one in newer if _stops(one, ended, at)]
     if stopped:
         first = min(stopped, key=lambda one: one.number)
@@ -323,10 +345,6 @@ def _ends(approval: ApprovalFact, counting: _Counting, at: datetime) -> list[dat
         if approval.is_conditional and one.due_at is not None and one.open_at(at)
     ]
     return [approval.valid_until, *counting.ends, *due]
-
-
-def _earliest(instants: Iterable[datetime], at: datetime) -> datetime | None:
-    return min((instant for instant in instants if instant <= at), default=None)
 
 
 def _day(instant: datetime) -> str:
