@@ -15,7 +15,7 @@ from audit.writing import in_write, write
 from kernel import canonical
 from kernel.errors import Conflict, Invalid
 from kernel.moments import now
-from registry.models import Blob, ModelVersion, RegisteredModel
+from registry.models import Blob, ModelVersion, RegisteredModel, RevisionChange
 from registry.store import Stored
 
 _GRAIN = timedelta(microseconds=1)
@@ -74,6 +74,8 @@ def bump(version: ModelVersion, at: datetime, *, editor: UUID | None = None) -> 
         changed.append("last_edited_by")
     version.save(update_fields=changed)
     version.refresh_from_db(fields=["revision"])
+    # What the revision was at any past instant, which the standing at that instant needs.
+    RevisionChange.objects.create(version=version, revision=version.revision, at=at)
     return version.revision
 
 
