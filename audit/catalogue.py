@@ -91,7 +91,9 @@ def get(name: str) -> EntryType:
     try:
         return _types[name]
     except KeyError:
-        raise CatalogueError(f"{name!r} is no entry type; define it in its app's entries.py") from None
+        raise CatalogueError(
+            f"{name!r} is no entry type; define it in its app's entries.py"
+        ) from None
 
 
 def all_types() -> list[EntryType]:

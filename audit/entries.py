@@ -1,20 +1,19 @@
 """The audit layer's own entry types."""
 
-from typing import Optional
 from uuid import UUID
 
 from audit.catalogue import define
 
-define("audit.write.refused", operation=str, code=str, field=Optional[str])
+define("audit.write.refused", operation=str, code=str, field=str | None)
 define("audit.payload.erased", entry=UUID, basis=str)
 define(
     "audit.epoch.started",
     epoch=int,
     origin=str,
-    cited_origin=Optional[str],
-    cited_size=Optional[int],
-    cited_root=Optional[str],
-    kept_size=Optional[int],
+    cited_origin=str | None,
+    cited_size=int | None,
+    cited_root=str | None,
+    kept_size=int | None,
 )
 define("audit.webhook.added", types=list[str], host=str)
 define("audit.webhook.disabled")

@@ -10,7 +10,7 @@ again. A new one is started only after a restore, and its first entry cites the 
 
 import json
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import models
@@ -37,7 +37,7 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        indexes = [
+        indexes: ClassVar = [
             models.Index(fields=["at"], name="audit_entry_at"),
             models.Index(fields=["type", "id"], name="audit_entry_type"),
             models.Index(fields=["actor", "id"], name="audit_entry_actor"),
@@ -139,7 +139,9 @@ class Leaf(models.Model):
 
     class Meta:
         verbose_name_plural = "leaves"
-        constraints = [models.UniqueConstraint(fields=["epoch", "index"], name="audit_leaf_place")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["epoch", "index"], name="audit_leaf_place")
+        ]
 
     def __str__(self) -> str:
         return f"{self.epoch_id}/{self.index}"
@@ -154,7 +156,7 @@ class Tile(models.Model):
     hashes = models.BinaryField()
 
     class Meta:
-        constraints = [
+        constraints: ClassVar = [
             models.UniqueConstraint(fields=["epoch", "level", "n"], name="audit_tile_place")
         ]
 
@@ -172,7 +174,7 @@ class Checkpoint(models.Model):
     created = models.DateTimeField()
 
     class Meta:
-        constraints = [
+        constraints: ClassVar = [
             models.UniqueConstraint(fields=["epoch", "size"], name="audit_checkpoint_size")
         ]
 
@@ -198,7 +200,7 @@ class Anchor(models.Model):
     created = models.DateTimeField()
 
     class Meta:
-        constraints = [
+        constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["epoch", "size", "kind", "target"], name="audit_anchor_once"
             )
@@ -240,10 +242,10 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
-        constraints = [
+        constraints: ClassVar = [
             models.UniqueConstraint(fields=["entry", "subscriber"], name="audit_delivery_once")
         ]
-        indexes = [
+        indexes: ClassVar = [
             models.Index(
                 fields=["due"],
                 name="audit_delivery_due",

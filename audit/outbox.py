@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import close_old_connections, transaction
 from django.db.models import F, Q
@@ -149,7 +149,7 @@ def _claimable() -> Q:
     return Q(state__in=[Delivery.State.WAITING, Delivery.State.CLAIMED], due__lte=now())
 
 
-def _attempt(delivery: Delivery, lease: object) -> None:
+def _attempt(delivery: Delivery, lease: UUID) -> None:
     inside = True
     try:
         prefix = delivery.subscriber.partition(":")[0]
@@ -189,7 +189,7 @@ def _after_failure(delivery: Delivery, error: Exception, inside: bool) -> dict[s
     }
 
 
-def _settle(delivery: Delivery, lease: object, change: dict[str, object]) -> None:
+def _settle(delivery: Delivery, lease: UUID, change: dict[str, object]) -> None:
     # Only the holder of the current lease may: another may have claimed it after ours ran out.
     Delivery.objects.filter(id=delivery.id, lease=lease).update(lease=None, **change)
 

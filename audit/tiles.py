@@ -120,7 +120,9 @@ def edge_tiles(size: int) -> set[Tile]:
 
     A tile that is full at `size` is read for the root; the partial ones also because they grow.
     """
-    return tiles_for(edge_nodes(size)) | {tile for tile, width in widths(size).items() if width < WIDTH}
+    return tiles_for(edge_nodes(size)) | {
+        tile for tile, width in widths(size).items() if width < WIDTH
+    }
 
 
 def append(

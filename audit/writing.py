@@ -58,6 +58,11 @@ class RefusedInvalid(Refused):
     status = 422
 
 
+def is_open() -> bool:
+    """Say whether a write is open here."""
+    return _open.get()
+
+
 def in_write() -> None:
     """Assert that a write is open. Steps that writes share call it, and never open one.
 

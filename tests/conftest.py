@@ -3,8 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 
 from tests import servers
+from tests.append_only import flush_past_the_triggers, own_sequencer_folder
+
+__all__ = ["flush_past_the_triggers", "own_sequencer_folder"]
+
+
+def pytest_configure() -> None:
+    # A strong hash takes a tenth of a second on purpose; thousands of tests need none.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any
 from uuid import UUID
 
 from audit.actor import Actor
@@ -12,16 +12,16 @@ from audit.recording import record
 from audit.writing import write
 from kernel.moments import now
 
-define("audit.sample.noted", count=Optional[int])
+define("audit.sample.noted", count=int | None)
 define(
     "audit.sample.detailed",
     state=str,
     digest=str,
-    share=Optional[float],
-    ids=Optional[list[UUID]],
-    when=Optional[datetime],
-    note=Optional[str],
-    many=Optional[list[str]],
+    share=float | None,
+    ids=list[UUID] | None,
+    when=datetime | None,
+    note=str | None,
+    many=list[str] | None,
 )
 
 ADA = Actor("person", UUID(int=1), "Ada Lovelace", UUID(int=101))

@@ -153,7 +153,21 @@ def test_proofs_where_the_third_tile_level_begins(size: int) -> None:
     for index in (0, 1, 254, 255, 256, 257, 32_767, 32_768, 65_533, 65_534, size - 2, size - 1):
         proof = merkle.prove_inclusion(read, index, size)
         merkle.verify_inclusion(LARGE_HASHES[index], index, size, proof, root)
-    for old in (1, 2, 255, 256, 257, 32_768, 65_279, 65_280, 65_281, 65_534, 65_535, size - 1, size):
+    for old in (
+        1,
+        2,
+        255,
+        256,
+        257,
+        32_768,
+        65_279,
+        65_280,
+        65_281,
+        65_534,
+        65_535,
+        size - 1,
+        size,
+    ):
         proof = merkle.prove_consistency(read, old, size)
         merkle.verify_consistency(old, size, proof, naive_root(LARGE_HASHES[:old]), root)
 

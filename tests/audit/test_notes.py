@@ -41,7 +41,7 @@ def test_proof_vectors() -> None:
         )
         want = case["want"]
         for name, value in names.items():
-            want = want.replace("{%s}" % name, base64.b64encode(value).decode())
+            want = want.replace("{" + name + "}", base64.b64encode(value).decode())
         want = want.replace("{b64(extra)}", base64.b64encode(extra or b"").decode())
         assert tlog_proof.marshal(proof) == want
         assert tlog_proof.parse(want) == proof
@@ -93,7 +93,10 @@ def test_malformed_checkpoints(text: str) -> None:
         notes.parse_checkpoint(text)
 
 
-@pytest.mark.parametrize("note", ["", "text\n", "text\n\n", "text\n\n— a !!\n", "te\x00xt\n\n— a AAAAAAAA\n", "t\n\n— a AAAA\n"])
+@pytest.mark.parametrize(
+    "note",
+    ["", "text\n", "text\n\n", "text\n\n— a !!\n", "te\x00xt\n\n— a AAAAAAAA\n", "t\n\n— a AAAA\n"],
+)
 def test_malformed_notes(note: str) -> None:
     with pytest.raises(NoteError):
         notes.parse(note)
@@ -101,8 +104,14 @@ def test_malformed_notes(note: str) -> None:
 
 @pytest.mark.parametrize(
     "vkey",
-    ["", "a", "a+b", "a+00000000+AAAA", "a b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-     "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"],
+    [
+        "",
+        "a",
+        "a+b",
+        "a+00000000+AAAA",
+        "a b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+    ],
 )
 def test_malformed_vkeys(vkey: str) -> None:
     with pytest.raises(NoteError):
@@ -114,7 +123,9 @@ def test_a_self_contained_proof_verifies_and_only_its_own_leaf() -> None:
     leaves = [b"a", b"b", b"c"]
     hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
     note = notes.sign(Checkpoint(ORIGIN, 3, merkle.tree_root(hashes)).text(), [signer])
-    text = tlog_proof.marshal(tlog_proof.TlogProof(2, (merkle.node_hash(hashes[0], hashes[1]),), note))
+    text = tlog_proof.marshal(
+        tlog_proof.TlogProof(2, (merkle.node_hash(hashes[0], hashes[1]),), note)
+    )
     assert tlog_proof.verify(text, b"c", [signer.verifier]).size == 3
     with pytest.raises(merkle.ProofError):
         tlog_proof.verify(text, b"b", [signer.verifier])

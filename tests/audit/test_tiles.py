@@ -37,7 +37,20 @@ def test_index_paths_are_read_back(n: int, width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "1", "0001", "x000/001", "001.p/0", "001.p/256", "001.p/01", "x1/001", "001/002", "..", "001.p/"]
+    "path",
+    [
+        "",
+        "1",
+        "0001",
+        "x000/001",
+        "001.p/0",
+        "001.p/256",
+        "001.p/01",
+        "x1/001",
+        "001/002",
+        "..",
+        "001.p/",
+    ],
 )
 def test_other_spellings_of_a_path_are_refused(path: str) -> None:
     with pytest.raises(tiles.TileError):

@@ -130,8 +130,12 @@ def test_a_refusal_rolls_back_and_is_recorded(kind: type[Refused], status: int) 
     def refuse(*, actor: Actor) -> None:
         samples.step(actor, "one")
         raise kind(
-            "own_work", "Ada cannot sign her own model", field="review",
-            object_type="review", object_id=UUID(int=5), scope=scope,
+            "own_work",
+            "Ada cannot sign her own model",
+            field="review",
+            object_type="review",
+            object_id=UUID(int=5),
+            scope=scope,
         )
 
     with pytest.raises(kind) as caught:
@@ -203,8 +207,13 @@ def test_facts_are_written_as_json_values() -> None:
 
 @pytest.mark.parametrize(
     ("name", "fields"),
-    [("two.words", {}), ("Audit.thing.done", {}), ("audit.thing.done", {"a": bytes}),
-     ("audit.thing.done", {"a": int | str}), ("audit.sample.noted", {"count": str})],
+    [
+        ("two.words", {}),
+        ("Audit.thing.done", {}),
+        ("audit.thing.done", {"a": bytes}),
+        ("audit.thing.done", {"a": int | str}),
+        ("audit.sample.noted", {"count": str}),
+    ],
 )
 def test_malformed_types_cannot_be_defined(name: str, fields: dict[str, Any]) -> None:
     with pytest.raises(catalogue.CatalogueError):
@@ -228,9 +237,17 @@ def test_append_only_tables_take_no_update_and_no_delete(table: str) -> None:
     samples.sequence()
     model = apps.get_model("audit", table)
     if table == "anchor":
-        model.objects.create(epoch_id=1, size=1, kind="file", target="t", receipt=b"", created=now())
+        model.objects.create(
+            epoch_id=1, size=1, kind="file", target="t", receipt=b"", created=now()
+        )
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
-        model.objects.update(**{model._meta.fields[-1].name: model.objects.get().serializable_value(model._meta.fields[-1].attname)})
+        model.objects.update(
+            **{
+                model._meta.fields[-1].name: model.objects.get().serializable_value(
+                    model._meta.fields[-1].attname
+                )
+            }
+        )
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         model.objects.all().delete()
     assert model.objects.exists()
