@@ -286,7 +286,6 @@ def revoke_token(token: ApiToken, *, actor: Actor) -> None:
     _record_user("accounts.token.revoked", token.user, actor=actor, at=at, token=str(token.pk))
 
 
-@write
 def reauthenticate(
     user: User,
     *,
@@ -299,14 +298,36 @@ def reauthenticate(
 ) -> Reauthentication:
     """Prove identity by password, for one signature: bound to the subject and digest, for 120 s.
 
+    The password is tried before the write begins: a failure must be counted, not rolled back.
+
     Raises:
         Refused: `reauthentication_failed` if the password is wrong or the account is locked.
     """
+    proven = authenticate(request or HttpRequest(), username=user.username, password=password)
+    return _grant_reauthentication(
+        user,
+        proven=proven is not None and proven.pk == user.pk,
+        subject_type=subject_type,
+        subject_id=subject_id,
+        signed_digest=signed_digest,
+        actor=actor,
+    )
+
+
+@write
+def _grant_reauthentication(
+    user: User,
+    *,
+    proven: bool,
+    subject_type: str,
+    subject_id: UUID,
+    signed_digest: str,
+    actor: Actor,
+) -> Reauthentication:
     require(actor, "self.manage")
     if actor.kind != "person" or actor.id != user.pk:
         raise Refused("not_permitted", "people re-authenticate for themselves alone")
-    proven = authenticate(request, username=user.username, password=password)
-    if proven is None or proven.pk != user.pk:
+    if not proven:
         raise Refused(
             "reauthentication_failed",
             "the password is wrong, or the account is locked after too many tries",
