@@ -270,7 +270,7 @@ class Approval(TypedDict):
     ref: str
     use: str
     environment: str
-    kind: str
+    conditional: bool
     revision: int
     policy_revision: int
     granted_at: str
@@ -336,6 +336,7 @@ class Standing(TypedDict):
 class Log(TypedDict):
     """The log when the bundle was frozen. `checkpoint` is the whole signed note."""
 
+    ref: str
     origin: str
     size: int
     root: str

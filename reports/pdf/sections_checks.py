@@ -1,0 +1,191 @@
+"""What was measured: a section for each kind of check, each figure with grade, interval and evidence."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from reportlab.platypus import Flowable
+
+from reports import charts, numbers
+from reports.bundle_schema import Check, Measurement, ReportBundle
+from reports.pdf import text
+from reports.pdf.figures import chart
+from reports.pdf.tables import WIDTH, grid, pairs
+from reports.pdf.words import figures_of, instant, slice_of
+
+SECTIONS: Final = (
+    ("performance", "Performance"),
+    ("fairness", "Fairness"),
+    ("drift", "Drift"),
+    ("explainability", "Explainability"),
+    ("data_quality", "Data quality"),
+)
+LONG_CHART: Final = 24
+"""A chart of more values than this is followed by a pointer into the bundle, not by a table."""
+
+
+def checks(bundle: ReportBundle) -> Iterator[Flowable]:
+    for kind, title in SECTIONS:
+        yield text.heading(title, kind)
+        runs = [c for c in bundle["checks"] if c["kind"] == kind]
+        if not runs:
+            yield text.paragraph(
+                text.plain(f"No {title.lower()} check was run on this version: ") + text.stated("")
+            )
+        for place, run in enumerate(runs, 1):
+            yield from _run(run, f"{title} check {place} of {len(runs)}", f"{kind}-{place}")
+
+
+def _run(run: Check, title: str, anchor: str) -> Iterator[Flowable]:
+    yield text.heading(f"{title}, {run['purpose']}", anchor, level=2)
+    cited = f" [{text.refs([run['ref']])}]"
+    said = [
+        ("State", text.plain(f"{run['state']}, attempt {run['attempt']}") + cited),
+        ("Grade", text.stated(run["grade"])),
+        ("Data", text.stated(run["dataset"])),
+        ("Reference", text.plain(run["reference"] or "none")),
+        ("Engine", text.stated(_engine(run))),
+        ("Seed", text.plain(f"{run['seed']}") + cited),
+        ("Finished", text.stated(instant(run["finished_at"]))),
+        ("Cube SHA-256", text.mono(run["cube_digest"])),
+    ]
+    if run["error"]:
+        said.insert(1, ("Error", text.plain(run["error"])))
+    yield pairs(said, share=0.2)
+    for plot in run["plots"]:
+        yield from _plot(plot, run["ref"])
+    if run["measurements"]:
+        yield text.paragraph(text.plain("Measurements", text.fonts.BOLD), text.CAPTION)
+        yield _measurements(run)
+        yield from _methods(run["measurements"])
+    yield from text.bullets(text.plain(note) + cited for note in run["notes"])
+
+
+def _engine(run: Check) -> str:
+    libraries = ", ".join(f"{name} {version}" for name, version in run["libraries"].items())
+    return f"{run['engine']} ({libraries})" if libraries else run["engine"]
+
+
+def _measurements(run: Check) -> Flowable:
+    head = ("Metric", "Slice", "Value", "Interval", "n", "Evidence")
+    rows = [
+        [
+            text.plain(m["metric"].replace("_", " ")),
+            text.plain(slice_of(m["slice"])),
+            _value(m),
+            text.plain(numbers.interval(m["lower"], m["upper"], m["unit"]))
+            if m["lower"] is not None
+            else "–",
+            text.plain(numbers.figure(m["n"], "count")) if m["n"] is not None else "–",
+            text.refs([run["ref"]]),
+        ]
+        for m in run["measurements"]
+    ]
+    return grid(head, rows, (0.25, 0.27, 0.14, 0.16, 0.09, 0.09), right=(2, 3, 4))
+
+
+def _value(m: Measurement) -> str:
+    if m["value"] is None:
+        return text.coloured(text.plain(f"undefined: {m['undefined'].replace('_', ' ')}"), "doubt")
+    return text.plain(numbers.figure(m["value"], m["unit"]))
+
+
+def _methods(found: list[Measurement]) -> Iterator[Flowable]:
+    """Levels and methods once, under the table, by metric."""
+    methods: dict[str, list[str]] = {}
+    for m in found:
+        level = f", level {numbers.figure(m['level'])}" if m["level"] is not None else ""
+        if m["method"] or level:
+            names = methods.setdefault(f"{m['method'] or 'method not stated'}{level}", [])
+            if m["metric"] not in names:
+                names.append(m["metric"])
+    if methods:
+        said = "; ".join(
+            f"{numbers.listing([n.replace('_', ' ') for n in names])}: {method}"
+            for method, names in methods.items()
+        )
+        yield text.paragraph(f"{text.plain('Methods.')} {text.plain(said)}.", text.SMALL)
+
+
+def _plot(plot: dict[str, object], ref: str) -> Iterator[Flowable]:
+    yield text.paragraph(
+        f"{text.plain(plot['title'], text.fonts.BOLD)} [{text.refs([ref])}]",
+        text.CAPTION,
+        tag="Caption",
+    )
+    yield chart(plot, WIDTH)
+    head, rows = charts.table(plot)
+    if len(rows) > LONG_CHART:
+        yield text.paragraph(
+            text.plain(f"The {len(rows)} values of this chart are in the attached bundle."),
+            text.SMALL,
+        )
+        return
+    shares = [2.2] + [1.0] * (len(head) - 1)
+    yield grid(
+        head,
+        [[text.plain(cell) for cell in row] for row in rows],
+        shares,
+        right=tuple(range(1, len(head))),
+    )
+
+
+def monitoring(bundle: ReportBundle) -> Iterator[Flowable]:
+    yield text.heading("Monitoring and use in production", "monitoring")
+    monitors = bundle["monitors"]
+    if monitors:
+        rows = [
+            [
+                text.bold(m["name"]) + "<br/>" + text.plain(m["kind"].replace("_", " ")),
+                text.plain(m["environment"]),
+                "<br/>".join(map(text.plain, m["limits"])) or text.stated(""),
+                text.stated(instant(m["last_run_at"])),
+                text.plain(f"{m['open_breaches']}"),
+                text.refs([m["ref"]]),
+            ]
+            for m in monitors
+        ]
+        yield grid(
+            ("Monitor", "Environment", "Limits", "Last run", "Open breaches", "Evidence"),
+            rows,
+            (0.2, 0.14, 0.28, 0.18, 0.1, 0.1),
+            right=(4,),
+        )
+    else:
+        yield text.paragraph(f"{text.plain('Monitors:')} {text.stated('')}")
+    for title, key in (
+        ("Deployments", "deployments"),
+        ("Gate decisions", "gate_decisions"),
+        ("Breaches", "breaches"),
+        ("Suspensions", "suspensions"),
+        ("Incidents", "incidents"),
+    ):
+        yield text.heading(title, key, level=2)
+        events = bundle[key]  # type: ignore[literal-required]
+        if not events:
+            yield text.paragraph(text.plain("None on record at the cut-off."))
+            continue
+        rows = [
+            [
+                text.bold(e["what"]) + (f"<br/>{text.plain(e['place'])}" if e["place"] else ""),
+                _span(e["at"], e["until"], e["open"]),
+                "<br/>".join(
+                    part
+                    for part in (
+                        text.plain(e["detail"]),
+                        figures_of(e["figures"]) if e["figures"] else "",
+                    )
+                    if part
+                )
+                or "–",
+                text.stated(e["by"]),
+                text.refs([e["ref"]]),
+            ]
+            for e in events
+        ]
+        yield grid(("What", "When", "Detail", "By", "Evidence"), rows, (0.22, 0.2, 0.34, 0.14, 0.1))
+
+
+def _span(at: str, until: str | None, is_open: bool) -> str:
+    if until:
+        return f"{text.plain(instant(at))}<br/>{text.plain('to ' + instant(until))}"
+    return text.plain(instant(at)) + (f"<br/>{text.plain('open')}" if is_open else "")
