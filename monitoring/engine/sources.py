@@ -5,7 +5,7 @@ the work directory, so that each row has one number that never changes.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,9 +107,9 @@ class Source:
     identity: Mapping[str, Any]
     backend: Any = field(repr=False)
 
-    def batches(self, table: "ir.Table", chunk: int = 65_536) -> Iterator[Any]:
-        """Stream an expression over this source as Arrow record batches."""
-        yield from _stream(self.backend, table, chunk)
+    def batches(self, table: "ir.Table", chunk: int = 65_536) -> Any:
+        """Stream an expression over this source: an Arrow record batch reader with a schema."""
+        return _stream(self.backend, table, chunk)
 
     def close(self) -> None:
         self.backend.disconnect()

@@ -1,0 +1,130 @@
+"""A check to be run: plain data that can be stored and sent, and read back with named errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from kernel import canonical
+from kernel.errors import Invalid
+from kernel.identifiers import parse_digest
+from monitoring.engine.documents import Fields
+from monitoring.engine.inputs import InputSpec
+from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.results import Grade
+from monitoring.engine.sandbox import SandboxLimits
+from monitoring.engine.sources import DataFile, EngineLimits
+
+Kind = Literal["performance", "fairness", "drift", "explainability", "data_quality"]
+KINDS: tuple[Kind, ...] = ("performance", "fairness", "drift", "explainability", "data_quality")
+_Limits = TypeVar("_Limits", EngineLimits, SandboxLimits)
+GRADES: tuple[Grade, ...] = ("claimed", "recomputed", "re-performed")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model's file. `format` is one of `loaders.FORMATS`; anything else is never opened."""
+
+    path: Path
+    digest: str
+    format: str
+
+    @classmethod
+    def from_json(cls, value: object, path: str) -> "Artifact":
+        fields = Fields(value, path, ("path", "digest", "format"))
+        return cls(
+            Path(fields.text("path")),
+            parse_digest(fields.raw("digest"), fields.name("digest")),
+            fields.text("format"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": str(self.path), "digest": self.digest, "format": self.format}
+
+
+@dataclass(frozen=True)
+class CheckJob:
+    """One check on one dataset.
+
+    `grade` is the highest grade wanted: `recomputed` uses the predictions in the data even if the
+    artifact could be scored. `reference` is what drift compares with and data quality looks for
+    leaks in. `seed` is derived from the job's digests when None.
+    """
+
+    kind: Kind
+    dataset: DataFile
+    mapping: ColumnMapping
+    config: Mapping[str, Any] = field(default_factory=dict)
+    artifact: Artifact | None = None
+    input_spec: InputSpec | None = None
+    reference: DataFile | None = None
+    seed: int | None = None
+    grade: Grade = "re-performed"
+    engine: EngineLimits = EngineLimits()
+    sandbox: SandboxLimits = SandboxLimits()
+
+    @classmethod
+    def from_json(cls, value: object) -> "CheckJob":
+        """Read a job.
+
+        Raises:
+            Invalid: naming the field.
+        """
+        names = ("kind", "dataset", "mapping", "config", "artifact", "input_spec", "reference")
+        fields = Fields(value, "", (*names, "seed", "grade", "engine", "sandbox"))
+        return cls(
+            kind=cast(Kind, fields.choice("kind", KINDS)),
+            dataset=DataFile.from_json(fields.raw("dataset"), "dataset"),
+            mapping=ColumnMapping.from_json(fields.raw("mapping")),
+            config=fields.mapping("config"),
+            artifact=Artifact.from_json(fields.raw("artifact"), "artifact")
+            if fields.has("artifact")
+            else None,
+            input_spec=InputSpec.from_json(fields.raw("input_spec"))
+            if fields.has("input_spec")
+            else None,
+            reference=DataFile.from_json(fields.raw("reference"), "reference")
+            if fields.has("reference")
+            else None,
+            seed=fields.whole("seed", None) if fields.has("seed") else None,
+            grade=cast(Grade, fields.choice("grade", GRADES[1:], "re-performed")),
+            engine=_bounds(EngineLimits, fields, "engine"),
+            sandbox=_bounds(SandboxLimits, fields, "sandbox"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "dataset": self.dataset.to_json(),
+            "mapping": self.mapping.to_json(),
+            "config": dict(self.config),
+            "artifact": self.artifact.to_json() if self.artifact else None,
+            "input_spec": self.input_spec.to_json() if self.input_spec else None,
+            "reference": self.reference.to_json() if self.reference else None,
+            "seed": self.seed,
+            "grade": self.grade,
+            "engine": dict(vars(self.engine)),
+            "sandbox": dict(vars(self.sandbox)),
+        }
+
+    def effective_seed(self) -> int:
+        """The given seed, or 52 bits of the digest of what is checked."""
+        if self.seed is not None:
+            return self.seed
+        identity = {
+            "kind": self.kind,
+            "dataset": self.dataset.identity(),
+            "reference": self.reference.identity() if self.reference else None,
+            "artifact": self.artifact.digest if self.artifact else None,
+            "config": dict(self.config),
+        }
+        try:
+            return int(canonical.digest(identity)[:13], 16)
+        except canonical.NotCanonical as error:
+            raise Invalid(str(error), field="config") from error
+
+
+def _bounds(kind: type[_Limits], fields: Fields, key: str) -> _Limits:
+    defaults = vars(kind())
+    given = Fields(fields.mapping(key), key, tuple(defaults))
+    return kind(**{name: given.whole(name, value, least=1) for name, value in defaults.items()})
