@@ -12,7 +12,7 @@ class Status(StrEnum):
     It denies like `fail`. `waived` is never judged: the gate puts it in place of either.
     """
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 (a word, no secret)
     FAIL = "fail"
     INSUFFICIENT = "insufficient"
     WAIVED = "waived"
@@ -30,7 +30,8 @@ class ControlResult:
     `sentence` says what the control asks, `reason` why it has its status, `remedy` what to do.
     `figures` are what was seen: `{"label", "value", "lower", "upper", "limit", "n", "unit",
     "grade", "run", ...}`, each key only where there is something to say. `evidence` holds ids of
-    runs, evidence, validations and findings, and digests.
+    runs, evidence, validations and findings, and digests. `why` and `clause` are the policy's: why
+    it asks, and what obliges it to.
     """
 
     control: str
@@ -42,6 +43,7 @@ class ControlResult:
     evidence: list[str] = field(default_factory=list)
     remedy: str = ""
     clause: str = ""
+    why: str = ""
 
     @property
     def holds(self) -> bool:
@@ -63,6 +65,7 @@ class ControlResult:
             "evidence": list(self.evidence),
             "remedy": self.remedy,
             "clause": self.clause,
+            "why": self.why,
         }
 
     @classmethod
@@ -78,6 +81,7 @@ class ControlResult:
             evidence=list(value["evidence"]),
             remedy=value["remedy"],
             clause=value["clause"],
+            why=value["why"],
         )
 
 
