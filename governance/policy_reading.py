@@ -226,10 +226,8 @@ class Reader:
         name = value["kind"]
         kind = KINDS.get(name) if isinstance(name, str) else None
         if kind is None:
-            self.wrong(
+            self.wrong(f"{path}.kind", f"unknown kind; known are: {', '.join(sorted(KINDS))}")
             return None
-                f"{path}.kind", f"unknown kind; known are: {', '.join(sorted(KINDS))}"
-            )
         parameters = {key: one for key, one in value.items() if key != "kind"}
         control: Control | None = self.dataclass(kind, parameters, path)
         if control is None:

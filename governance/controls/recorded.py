@@ -290,7 +290,11 @@ class ClaimsMatch(Control):
         metric, claimed = read.text(claim, "metric"), read.number(claim, "value")
         about = runs.slice_of(claim) if "slice" in claim else {}
         wanted = runs.Wanted(dataset=self.dataset, grade=self.grade)
-        run = runs.newest_with(runs.dossier_runs(facts), metric, wanted, facts)
+        candidates = runs.dossier_runs(facts)
+        if "dataset" in claim:
+            name = read.text(claim, "dataset")
+            candidates = [run for run in candidates if runs.dataset_name(run) == name]
+        run = runs.newest_with(candidates, metric, wanted, facts)
         found = [one for one in (run.measurements if run else ()) if runs.slice_of(one) == about]
         if run is None or len(found) != 1:
             raise Missing(metric, "is claimed and was not measured")

@@ -115,6 +115,12 @@ def _grade(run: Mapping[str, Any]) -> str:
     return grade if isinstance(grade, str) else ""
 
 
+def dataset_name(run: Mapping[str, Any]) -> str:
+    """The name of the data that a run measured on; "" if it had none."""
+    dataset = run.get("dataset")
+    return read.text(dataset, "name") if isinstance(dataset, Mapping) else ""
+
+
 def slice_of(measurement: Mapping[str, Any]) -> dict[str, str]:
     """What the measurement is about; {} is everybody.
 
