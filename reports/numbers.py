@@ -50,6 +50,12 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     return f"{figure(low, unit)} to {figure(high, unit)}"
 
 
+def percent(level: float) -> str:
+    """Print a level such as 0.95 as `95 %`, with no more digits than it has."""
+    exact = (Decimal(repr(level)) * 100).normalize()
+    return f"{exact:f}\N{NO-BREAK SPACE}%"
+
+
 def share(part: int, whole: int) -> str:
     """Print `part of whole`, which needs no rounding."""
     return f"{part} of {whole}"

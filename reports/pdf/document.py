@@ -143,7 +143,7 @@ def _write(
     size, pieces = 7.2, fonts.runs(fonts.clean(words).replace("\n", " "), fonts.REGULAR)
 
     def width() -> float:
-        return sum(canvas.stringWidth(piece, face, size) for face, piece in pieces)
+        return float(sum(canvas.stringWidth(piece, face, size) for face, piece in pieces))
 
     while pieces and width() > room:
         face, piece = pieces.pop()

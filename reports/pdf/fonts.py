@@ -105,7 +105,8 @@ def runs(text: str, face: str) -> list[tuple[str, str]]:
 
     A character that none can draw becomes its code point, as `[U+6F22]`, in the first face.
     """
-    coverage, cut = load(), []
+    coverage = load()
+    cut: list[tuple[str, str]] = []
     for character in text:
         able = next((f for f in (face, *_FALLBACKS[face]) if ord(character) in coverage[f]), None)
         piece = character if able or character == "\n" else f"[U+{ord(character):04X}]"

@@ -7,7 +7,7 @@ from reportlab.platypus import Flowable
 
 from reports import charts, numbers
 from reports.bundle_schema import Check, Measurement, ReportBundle
-from reports.pdf import text
+from reports.pdf import fonts, text
 from reports.pdf.figures import chart
 from reports.pdf.tables import WIDTH, grid, pairs
 from reports.pdf.words import figures_of, instant, slice_of
@@ -54,7 +54,7 @@ def _run(run: Check, title: str, anchor: str) -> Iterator[Flowable]:
     for plot in run["plots"]:
         yield from _plot(plot, run["ref"])
     if run["measurements"]:
-        yield text.paragraph(text.plain("Measurements", text.fonts.BOLD), text.CAPTION)
+        yield text.paragraph(text.plain("Measurements", fonts.BOLD), text.CAPTION)
         yield _measurements(run)
         yield from _methods(run["measurements"])
     yield from text.bullets(text.plain(note) + cited for note in run["notes"])
@@ -90,25 +90,24 @@ def _value(m: Measurement) -> str:
 
 
 def _methods(found: list[Measurement]) -> Iterator[Flowable]:
-    """Levels and methods once, under the table, by metric."""
+    """Methods and levels once, under the table, each with the metrics that it holds for."""
     methods: dict[str, list[str]] = {}
     for m in found:
-        level = f", level {numbers.figure(m['level'])}" if m["level"] is not None else ""
-        if m["method"] or level:
-            names = methods.setdefault(f"{m['method'] or 'method not stated'}{level}", [])
-            if m["metric"] not in names:
-                names.append(m["metric"])
+        if m["value"] is None or not (m["method"] or m["level"]):
+            continue
+        level = f", interval at {numbers.percent(m['level'])}" if m["level"] is not None else ""
+        names = methods.setdefault(f"{m['method'] or 'method not stated'}{level}", [])
+        name = m["metric"].replace("_", " ")
+        if name not in names:
+            names.append(name)
     if methods:
-        said = "; ".join(
-            f"{numbers.listing([n.replace('_', ' ') for n in names])}: {method}"
-            for method, names in methods.items()
-        )
+        said = "; ".join(f"{numbers.listing(names)}: {how}" for how, names in methods.items())
         yield text.paragraph(f"{text.plain('Methods.')} {text.plain(said)}.", text.SMALL)
 
 
 def _plot(plot: dict[str, object], ref: str) -> Iterator[Flowable]:
     yield text.paragraph(
-        f"{text.plain(plot['title'], text.fonts.BOLD)} [{text.refs([ref])}]",
+        f"{text.plain(plot['title'], fonts.BOLD)} [{text.refs([ref])}]",
         text.CAPTION,
         tag="Caption",
     )
@@ -138,7 +137,7 @@ def monitoring(bundle: ReportBundle) -> Iterator[Flowable]:
                 text.bold(m["name"]) + "<br/>" + text.plain(m["kind"].replace("_", " ")),
                 text.plain(m["environment"]),
                 "<br/>".join(map(text.plain, m["limits"])) or text.stated(""),
-                text.stated(instant(m["last_run_at"])),
+                text.plain(instant(m["last_run_at"]) or "none yet"),
                 text.plain(f"{m['open_breaches']}"),
                 text.refs([m["ref"]]),
             ]

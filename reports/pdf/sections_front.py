@@ -7,7 +7,7 @@ from reportlab.platypus import Flowable, PageBreak, Spacer
 
 from reports import numbers
 from reports.bundle_schema import ControlResult, ReportBundle
-from reports.pdf import text
+from reports.pdf import fonts, text
 from reports.pdf.document import Contents
 from reports.pdf.figures import RULE, qr
 from reports.pdf.tables import frame, grid, pairs
@@ -17,14 +17,14 @@ from reports.pdf.words import VERDICTS, WORDS, figures_of, instant, verdict_mark
 def one_glance(bundle: ReportBundle, digest: str) -> Iterator[Flowable]:
     report, version, model = bundle["report"], bundle["version"], bundle["model"]
     label = f" ({version['label']})" if version["label"] else ""
-    yield text.paragraph(text.plain(report["title"], text.fonts.BOLD), text.TITLE, tag="H1")
+    yield text.paragraph(text.plain(report["title"], fonts.BOLD), text.TITLE, tag="H1")
     yield text.paragraph(
         text.plain(f"{model['title']}, version {version['number']}{label}"), text.SUBTITLE
     )
     yield _word(bundle)
     yield pairs(_identity(bundle, digest), share=0.24)
     yield _five(bundle)
-    yield text.paragraph(text.plain("What needs attention", text.fonts.BOLD), text.CAPTION)
+    yield text.paragraph(text.plain("What needs attention", fonts.BOLD), text.CAPTION)
     concerns = bundle["summary"]["concerns"]
     if concerns:
         yield from text.bullets(
@@ -47,8 +47,8 @@ def _word(bundle: ReportBundle) -> Flowable:
     mark, colour, tint = WORDS[summary["word"]]
     word = text.paragraph(
         text.coloured(
-            f'<font size="15">{text.plain(mark, text.fonts.BOLD)} '
-            f"{text.plain(summary['word'].capitalize(), text.fonts.BOLD)}</font>",
+            f'<font size="15">{text.plain(mark, fonts.BOLD)} '
+            f"{text.plain(summary['word'].capitalize(), fonts.BOLD)}</font>",
             colour,
         ),
         text.HEADING_BOX,
@@ -80,11 +80,25 @@ def _identity(bundle: ReportBundle, digest: str) -> list[tuple[str, str]]:
         ("Risk tier", text.stated(tier)),
         ("Owner", text.stated(numbers.listing(owners))),
         ("Legal entity", text.stated(use["legal_entity"])),
+        ("Signed by", _signed_by(bundle)),
         ("Evidence up to", text.plain(instant(report["cut_off"]))),
         ("Framework", text.plain(_framework(framework))),
         ("Report id", text.mono(report["id"])),
         ("Bundle SHA-256", text.mono(digest)),
     ]
+
+
+def _signed_by(bundle: ReportBundle) -> str:
+    """Who signed, as what, when: the printed name, meaning and time that a signed record must show."""
+    lines = [
+        text.plain(
+            f"{s['name']}, {s['role'].replace('_', ' ')}: {s['decision']} (meaning: {s['meaning']}), "
+            f"{instant(s['at'])}"
+        )
+        + f" [{text.refs([s['ref']])}]"
+        for s in bundle["signatures"]
+    ]
+    return "<br/>".join(lines) or text.stated("")
 
 
 def _framework(framework: dict[str, str] | None) -> str:
@@ -144,7 +158,7 @@ def verify_target(bundle: ReportBundle, digest: str) -> str:
 
 
 def contents() -> Iterator[Flowable]:
-    yield text.paragraph(text.plain("Contents", text.fonts.BOLD), text.HEADING, tag="H2")
+    yield text.paragraph(text.plain("Contents", fonts.BOLD), text.HEADING, tag="H2")
     yield Contents()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from reportlab.platypus import Flowable, PageBreak
 
 from reports.bundle_schema import ReportBundle
-from reports.pdf import text
+from reports.pdf import fonts, text
 from reports.pdf.figures import qr
 from reports.pdf.sections_front import verify_target
 from reports.pdf.tables import frame, grid, pairs
@@ -227,7 +227,7 @@ def evidence(bundle: ReportBundle) -> Iterator[Flowable]:
     yield grid(
         ("Id", "Kind and title", "SHA-256", "When, by", "Record id, audit entry"),
         rows,
-        (0.06, 0.22, 0.27, 0.18, 0.27),
+        (0.065, 0.17, 0.3, 0.135, 0.33),
     )
 
 
@@ -244,28 +244,28 @@ def verification(
         )
     )
     yield frame(
-        [[[qr(verify_target(bundle, digest), 118)], [_identities(bundle, digest, template)]]],
-        (0.27, 0.73),
+        [[[qr(verify_target(bundle, digest), 100)], [_identities(bundle, digest, template)]]],
+        (0.22, 0.78),
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
         ("RIGHTPADDING", (0, 0), (-1, -1), 0),
     )
     steps = (
         (
             "Open it in a PDF reader that checks signatures.",
-            "Expected: the seal is valid and the document has not been changed since it was sealed.",
+            "The seal is valid and the document has not been changed since it was sealed.",
         ),
         (
             "Detach bundle.json and compute its SHA-256.",
-            "Expected: exactly the bundle's SHA-256 printed above.",
+            "Exactly the bundle's SHA-256 printed above.",
         ),
         (
             "Run: countersign verify <this file>.",
-            "Expected: seal, attachment and printed digest are valid; with the log's key also the "
+            "Seal, attachment and printed digest are valid; with the log's key also the "
             "inclusion of this bundle in the log. The tool works offline.",
         ),
         (
             "Open the address in the code.",
-            "Expected: the register shows the same digest, and whether this report was replaced since. "
+            "The register shows the same digest, and whether this report was replaced since. "
             "It shows nothing about the model.",
         ),
     )
@@ -314,8 +314,8 @@ def _identities(bundle: ReportBundle, digest: str, template: str) -> Flowable:
         ),
         ("Template", text.plain(template)),
     ]
-    return pairs(rows, share=0.26, width=352)
+    return pairs(rows, share=0.22, width=376)
 
 
 def _note(checkpoint: str) -> str:
-    return text.plain(checkpoint.strip(), text.fonts.MONO)
+    return text.plain(checkpoint.strip(), fonts.MONO)

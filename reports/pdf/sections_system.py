@@ -6,7 +6,7 @@ from reportlab.platypus import Flowable
 
 from reports import numbers
 from reports.bundle_schema import Dataset, ReportBundle
-from reports.pdf import text
+from reports.pdf import fonts, text
 from reports.pdf.tables import grid, pairs
 from reports.pdf.words import data, instant, slice_of
 
@@ -78,7 +78,7 @@ def datasets(bundle: ReportBundle) -> Iterator[Flowable]:
                 [text.plain(s["name"]), text.stated(s["transformation"]), text.mono(s["digest"])]
                 for s in dataset["sources"]
             ]
-            yield text.paragraph(text.plain("Made from", text.fonts.BOLD), text.CAPTION)
+            yield text.paragraph(text.plain("Made from", fonts.BOLD), text.CAPTION)
             yield grid(("Dataset", "By", "SHA-256"), rows, (0.22, 0.4, 0.38))
 
 

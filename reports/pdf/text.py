@@ -53,7 +53,7 @@ CELL_RIGHT = _style("cell-right", 7.9, 10.6, alignment=TA_RIGHT)
 CELL_HEAD_RIGHT = _style(
     "cell-head-right", 7.5, 10, fontName=fonts.BOLD, textColor=ACCENT, alignment=TA_RIGHT
 )
-CODE = _style("code", 7.2, 10.2, fontName=fonts.MONO)
+CODE = _style("code", 7.2, 10.2, fontName=fonts.MONO, spaceBefore=2, spaceAfter=8)
 BULLET = _style("bullet", 9.2, 13.2, leftIndent=12, bulletIndent=2, spaceAfter=2.5)
 
 _COLOURS = {"good": GOOD, "doubt": DOUBT, "bad": ALARM, "soft": SOFT, "link": ACCENT}

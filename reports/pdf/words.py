@@ -23,7 +23,7 @@ def instant(moment: str | None) -> str:
     """`2026-11-20T14:07:31.123456Z` as `2026-11-20 14:07:31 UTC`; fractions stay in the bundle."""
     if not moment:
         return ""
-    return f"{moment[:10]} {moment[11:19]} UTC".replace("  ", " ") if len(moment) > 10 else moment
+    return f"{moment[:10]} {moment[11:19]}\N{NO-BREAK SPACE}UTC" if len(moment) > 10 else moment
 
 
 def verdict_mark(verdict: str) -> str:
