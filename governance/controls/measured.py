@@ -94,7 +94,7 @@ class Limits:
 class Measured(Control):
     """What controls on measurements share.
 
-    `attribute`: the comparison between the groups of this attribute; `slice`: one group; neither:
+    `attribute`: the comparison between the groups of this attribute (of several: `sex,race`); `slice`: one group; neither:
     everybody. `dataset`: the purpose for which the version uses the data that was measured on.
     """
 
@@ -217,7 +217,7 @@ class _Single(Measured):
         return f"of {listed(groups)}" if groups else "overall"
 
     def judge_run(self, run: runs.Run) -> Judgement:
-        wanted = {self.attribute: runs.BETWEEN} if self.attribute else dict(self.slice)
+        wanted = dict.fromkeys(self._compared(), runs.BETWEEN) or dict(self.slice)
         found = [one for one in run.measurements if runs.slice_of(one) == wanted]
         label = _label(self.metric, wanted)
         if len(found) != 1:
@@ -236,12 +236,16 @@ class _Single(Measured):
         if not self.attribute or self.excluded_groups == "ignored":
             return []
         return sorted(
-            group
+            " ".join(about[name] for name in self._compared())
             for one in run.measurements
             if one.get("value") is None and one.get("undefined") != "missing_group"
-            for name, group in runs.slice_of(one).items()
-            if name == self.attribute and group != runs.BETWEEN
+            for about in [runs.slice_of(one)]
+            if set(about) == set(self._compared()) and runs.BETWEEN not in about.values()
         )
+
+    def _compared(self) -> list[str]:
+        """`sex,race` compares the groups of both together."""
+        return [name.strip() for name in self.attribute.split(",") if name.strip()]
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
