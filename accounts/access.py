@@ -91,6 +91,7 @@ TABLE: dict[str, Action] = {
         _action("dataset.register", "register a dataset", (_DEV, _OWN, _VAL), Scope.REGISTER),
         _action("tier.set", "set the risk tier of a use", (_RISK,), Scope.GOVERN, persons_only=True),
         _action("grant.manage", "grant and end roles", (_ADM,), Scope.ADMINISTER, persons_only=True),
+        _action("organisation.manage", "make portfolios and legal entities", (_ADM, _RISK), Scope.ADMINISTER, persons_only=True),
         _action("environment.manage", "make environments, set modes", (_RISK,), Scope.GOVERN, persons_only=True),
         _action("deployment.record", "record a deployment", (_OPS,), Scope.DEPLOY),
         # monitoring

@@ -1,6 +1,5 @@
 """What this layer writes into the audit log. The scope of its entries is the id of the model."""
 
-from typing import Optional
 from uuid import UUID
 
 from audit.catalogue import define
@@ -20,9 +19,7 @@ define(
 )
 define("registry.use.amended", model=str, use=str, fields=list[str], versions=int)
 define("registry.use.retired", model=str, use=str)
-define(
-    "registry.tier.set", model=str, use=str, tier=int, previous=Optional[int], versions=int
-)
+define("registry.tier.set", model=str, use=str, tier=int, previous=int | None, versions=int)
 define("registry.columns.declared", model=str, mapping=UUID, digest=str, versions=int)
 define("registry.stakeholder.added", model=str, stakeholder=UUID)
 define("registry.stakeholder.ended", model=str, stakeholder=UUID)
@@ -34,7 +31,7 @@ define(
     artifact_format=str,
     author=str,
     datasets=list[str],
-    parent=Optional[int],
+    parent=int | None,
 )
 define("registry.version.amended", model=str, number=int, fields=list[str], revision=int)
 define("registry.version.reopened", model=str, number=int, revision=int)
@@ -59,7 +56,7 @@ define(
     mode=str,
     previous_mode=str,
     position=int,
-    seconded_by=Optional[str],
+    seconded_by=str | None,
 )
 define("registry.mode.proposed", environment=str, mode=str, proposal=UUID)
 define(
@@ -70,10 +67,10 @@ define(
     environment=str,
     kind=str,
     artifact_digest=str,
-    gate_decision=Optional[UUID],
+    gate_decision=UUID | None,
     is_rollback=bool,
     ended=list[UUID],
 )
 define("registry.deployment.ended", model=str, number=int, use=str, environment=str, kind=str)
-define("registry.role.granted", user=str, role=str, model=Optional[str], portfolio=Optional[str])
-define("registry.role.ended", user=str, role=str, model=Optional[str], portfolio=Optional[str])
+define("registry.role.granted", user=str, role=str, model=str | None, portfolio=str | None)
+define("registry.role.ended", user=str, role=str, model=str | None, portfolio=str | None)

@@ -38,7 +38,10 @@ class RegistryRoles:
             return set()
         current = RoleGrant.objects.filter(user_id=user_id, until=None)
         if isinstance(subject, Portfolio):
-            return {Role(role) for role in current.filter(portfolio=subject).values_list("role", flat=True)}
+            return {
+                Role(role)
+                for role in current.filter(portfolio=subject).values_list("role", flat=True)
+            }
         direct = RegisteredModelUserPermission.objects.filter(
             user_id=user_id, content_object=subject, permission__codename__startswith=_PREFIX
         ).values_list("permission__codename", flat=True)
@@ -65,9 +68,7 @@ class RegistryRoles:
         direct = RegisteredModelUserPermission.objects.filter(
             user_id=user_id, permission__codename__startswith=_PREFIX
         )
-        portfolios = RoleGrant.objects.filter(
-            user_id=user_id, until=None, portfolio__isnull=False
-        )
+        portfolios = RoleGrant.objects.filter(user_id=user_id, until=None, portfolio__isnull=False)
         return (
             RegisteredModel.objects.filter(
                 Q(pk__in=direct.values("content_object"))

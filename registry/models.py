@@ -213,7 +213,9 @@ class UseTier(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["use"], condition=Q(until=None), name="one_current_tier"),
+            models.UniqueConstraint(
+                fields=["use"], condition=Q(until=None), name="one_current_tier"
+            ),
             models.CheckConstraint(condition=Q(tier__gte=1, tier__lte=4), name="tier_1_to_4"),
         ]
 
@@ -238,7 +240,11 @@ class ModelVersion(models.Model):
     artifact_name = models.CharField(max_length=200)
     artifact_format = models.CharField(max_length=24)
     artifact = models.ForeignKey(
-        Blob, models.PROTECT, null=True, related_name="+", help_text="null: registered by digest alone"
+        Blob,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="null: registered by digest alone",
     )
     input_spec = models.JSONField(
         null=True, help_text="features, encodings and threshold that scoring needs; null if unknown"
@@ -262,7 +268,9 @@ class ModelVersion(models.Model):
         ordering: ClassVar = ["model", "-number"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["model", "number"], name="version_number_once"),
-            models.UniqueConstraint(fields=["model", "artifact_digest"], name="digest_once_a_model"),
+            models.UniqueConstraint(
+                fields=["model", "artifact_digest"], name="digest_once_a_model"
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["artifact_digest"])]
 
@@ -365,7 +373,9 @@ class DatasetUse(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["version", "dataset", "purpose"], name="dataset_use_once"),
+            models.UniqueConstraint(
+                fields=["version", "dataset", "purpose"], name="dataset_use_once"
+            ),
         ]
 
 
@@ -423,7 +433,10 @@ class ModeProposal(models.Model):
     proposed_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
     setting = models.OneToOneField(
-        EnvironmentSetting, models.PROTECT, null=True, related_name="proposal",
+        EnvironmentSetting,
+        models.PROTECT,
+        null=True,
+        related_name="proposal",
         help_text="null once closed: overtaken by another change",
     )
 

@@ -1,21 +1,37 @@
 """Steps that writes share. Each asserts that a write is open; none opens one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Model
 
 from accounts.access import require
 from audit.actor import Actor
+from audit.models import Entry
+from audit.recording import record
 from audit.writing import in_write, write
-from kernel import canonical
-from kernel.errors import Conflict, Invalid
+from kernel.errors import Conflict
 from kernel.moments import now
-from registry.models import Blob, ModelVersion, RegisteredModel, RevisionChange
+from registry.models import (
+    Blob,
+    Dataset,
+    Deployment,
+    Environment,
+    Evidence,
+    LegalEntity,
+    ModelVersion,
+    ModeProposal,
+    Portfolio,
+    RegisteredModel,
+    RevisionChange,
+    RoleGrant,
+    Stakeholder,
+    Use,
+)
 from registry.store import Stored
 
 _GRAIN = timedelta(microseconds=1)
@@ -48,10 +64,15 @@ def lock_versions(version_ids: Sequence[UUID]) -> list[ModelVersion]:
     return list(rows.filter(pk__in=version_ids).order_by("pk"))
 
 
-def tick(*versions: ModelVersion) -> datetime:
-    """The one instant of this transaction, later than any before it for each of the locked versions."""
+def tick(*versions: ModelVersion, after: Iterable[datetime | None] = ()) -> datetime:
+    """The one instant of this transaction, later than any before it for each of the locked versions.
+
+    `after` holds instants that it must be later than, too, whatever the clock says: the starts of
+    intervals that it ends.
+    """
     in_write()
-    at = max([now(), *(version.moment + _GRAIN for version in versions)])
+    past = [version.moment for version in versions] + [one for one in after if one is not None]
+    at = max([now(), *(instant + _GRAIN for instant in past)])
     for version in versions:
         version.moment = at
         version.save(update_fields=["moment"])
@@ -79,14 +100,14 @@ def bump(version: ModelVersion, at: datetime, *, editor: UUID | None = None) -> 
     return version.revision
 
 
-def bump_all(model: RegisteredModel) -> tuple[datetime, int]:
+def bump_all(model: RegisteredModel, after: Iterable[datetime | None] = ()) -> tuple[datetime, int]:
     """A fact that all versions of the locked model share changed. Return the instant and how many.
 
     Retired versions keep the facts they were retired with.
     """
     live = ModelVersion.objects.filter(model=model, retired_at=None).values_list("pk", flat=True)
     versions = lock_versions(list(live))
-    at = tick(*versions)
+    at = tick(*versions, after=after)
     for version in versions:
         bump(version, at)
     return at, len(versions)
@@ -113,6 +134,45 @@ def user_id_of(actor: Actor) -> UUID | None:
     return None if actor.kind == "system" else actor.id
 
 
+_TYPES: dict[type[Model], str] = {
+    RegisteredModel: "model",
+    Use: "use",
+    ModelVersion: "version",
+    Evidence: "evidence",
+    Stakeholder: "stakeholder",
+    Dataset: "dataset",
+    Environment: "environment",
+    ModeProposal: "mode_proposal",
+    Deployment: "deployment",
+    RoleGrant: "grant",
+    Portfolio: "portfolio",
+    LegalEntity: "legal_entity",
+}
+
+
+def note(
+    type: str,
+    obj: Model,
+    *,
+    actor: Actor,
+    at: datetime,
+    public: Mapping[str, Any],
+    private: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Record an entry about a row, in the scope of its model where it has one."""
+    model = getattr(obj, "access_model", None)
+    return record(
+        type,
+        actor=actor,
+        at=at,
+        object_type=_TYPES[obj.__class__],
+        object_id=str(obj.pk),
+        public=public,
+        private=private,
+        scope=model.pk if model is not None else None,
+    )
+
+
 @contextmanager
 def insert_once(detail: str, field: str) -> Iterator[None]:
     """A unique constraint that answers becomes a conflict that names the field."""
@@ -120,26 +180,6 @@ def insert_once(detail: str, field: str) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict(detail, field=field) from error
-
-
-def demand_text(value: str, field: str) -> str:
-    """Raises: Invalid, naming `field`, if there is nothing to read."""
-    if not isinstance(value, str) or not value.strip():
-        raise Invalid("this may not be empty", field=field)
-    if "\x00" in value:
-        raise Invalid("this may not hold a null character", field=field)
-    return value.strip()
-
-
-def demand_json(value: Any, field: str) -> Any:
-    """Raises: Invalid, naming `field`, if the value has no canonical JSON form."""
-    try:
-        data = canonical.dumps(value)
-    except canonical.NotCanonical as error:
-        raise Invalid(f"has no canonical JSON form: {error}", field=field) from None
-    if b"\\u0000" in data:
-        raise Invalid("may not hold a null character", field=field)
-    return value
 
 
 @write
