@@ -436,16 +436,24 @@ class GateDecision(models.Model):
     use = models.ForeignKey(Use, models.PROTECT, null=True, related_name="+")
     environment = models.ForeignKey(Environment, models.PROTECT, null=True, related_name="+")
     answer = models.CharField(max_length=8, choices=Answer.choices)
+    judged = models.CharField(
+        max_length=8, choices=Answer.choices, help_text="what it would be if the mode were enforce"
+    )
+    path = models.CharField(
+        max_length=8, choices=Purpose.choices, help_text="a fast path that was not open is deploy"
+    )
     mode = models.CharField(max_length=8)
     verdict = models.CharField(max_length=8, help_text="PASSED or FAILED, whatever the mode lets by")
     standing = models.CharField(max_length=16)
+    summary = models.TextField(help_text="one sentence")
     reasons = models.JSONField(help_text="control, status, sentence, figures, evidence, remedy")
+    waivers = models.JSONField(default=list, help_text="ids of those that it needed")
     policy_revision = models.ForeignKey(
         PolicyRevision, models.PROTECT, null=True, related_name="gate_decisions"
     )
     decided_at = models.DateTimeField()
     not_after = models.DateTimeField(null=True)
-    attestation = models.JSONField(help_text="DSSE envelope")
+    attestation = models.JSONField(help_text="DSSE envelope; {} where there is no digest to sign over")
     asked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
 
     class Meta:
