@@ -177,6 +177,8 @@ def _record_user(
 def grant_organisation_role(user: User, role: str, *, actor: Actor) -> OrganisationRole:
     """Grant a role for every model of the organisation. Granting what is held changes nothing."""
     require(actor, "grant.manage")
+    if user.pk == actor.id:
+        raise Refused("own_role", "nobody grants roles to themselves", field="user")
     if role not in Role.values:
         raise Invalid(f"known roles are: {', '.join(Role.values)}", field="role")
     if not user.is_active:

@@ -89,6 +89,12 @@ def test_roles_are_granted_and_ended_as_intervals(admin_actor: Actor, outsider: 
     assert len(entries("accounts.role.granted")) == len(entries("accounts.role.ended")) == 1
 
 
+def test_nobody_grants_roles_to_themselves(admin: User, admin_actor: Actor) -> None:
+    with pytest.raises(Refused, match="themselves"):
+        services.grant_organisation_role(admin, "risk_officer", actor=admin_actor)
+    assert not OrganisationRole.objects.filter(role="risk_officer").exists()
+
+
 def test_an_administrator_and_a_superuser_cannot_approve(admin: User) -> None:
     User.objects.filter(pk=admin.pk).update(is_superuser=True)
     for action in ("review.sign", "validation.write", "waiver.grant", "policy.publish"):
