@@ -1,6 +1,5 @@
 """What this layer writes into the audit log."""
 
-from typing import Optional
 from uuid import UUID
 
 from audit.catalogue import define
@@ -12,10 +11,10 @@ define(
     kind=str,
     purpose=str,
     dataset_digest=str,
-    reference_digest=Optional[str],
+    reference_digest=str | None,
     config_digest=str,
-    monitor=Optional[UUID],
-    batch=Optional[UUID],
+    monitor=UUID | None,
+    batch=UUID | None,
 )
 define("monitoring.check.started", model=str, number=int, kind=str, attempt=int)
 define("monitoring.check.requeued", model=str, number=int, kind=str, attempt=int, reason=str)
@@ -67,12 +66,12 @@ define(
     use=str,
     environment=str,
     monitor=UUID,
-    run=Optional[UUID],
+    run=UUID | None,
     metric=str,
     limit_key=str,
     reason=str,
-    value=Optional[float],
-    limit=Optional[float],
+    value=float | None,
+    limit=float | None,
     effect=str,
 )
 define(

@@ -114,9 +114,7 @@ def _parse(value: object, path: str) -> Limit:
         raise Invalid("expected an object", field=path)
     unknown = sorted(str(name) for name in value if name not in _NAMES)
     if unknown:
-        raise Invalid(
-            f"unknown name; known are {', '.join(_NAMES)}", field=f"{path}.{unknown[0]}"
-        )
+        raise Invalid(f"unknown name; known are {', '.join(_NAMES)}", field=f"{path}.{unknown[0]}")
     if not is_number(value.get("value")):
         raise Invalid("expected a finite number", field=f"{path}.value")
     return Limit(

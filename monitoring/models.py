@@ -82,7 +82,9 @@ class CheckRun(models.Model):
     seed = models.BigIntegerField(default=0)
     cube = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
     result_digest = models.CharField(
-        max_length=64, blank=True, help_text="of grade, cube digest and measurements as canonical JSON"
+        max_length=64,
+        blank=True,
+        help_text="of grade, cube digest and measurements as canonical JSON",
     )
     rows = models.BigIntegerField(null=True)
     sandbox = models.JSONField(default=dict, help_text="the limits under which a model was run")
@@ -153,8 +155,7 @@ class Measurement(models.Model):
         ordering: ClassVar = ["run", "position"]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(value__isnull=False, undefined="")
-                | (Q(value=None) & ~Q(undefined="")),
+                condition=Q(value__isnull=False, undefined="") | (Q(value=None) & ~Q(undefined="")),
                 name="value_or_reason",
             ),
             models.UniqueConstraint(fields=["run", "position"], name="measurement_position_once"),
@@ -219,7 +220,9 @@ class Monitor(models.Model):
     name = models.SlugField(max_length=80)
     kind = models.CharField(max_length=16, choices=CheckKind.choices)
     config = models.JSONField(default=dict)
+    mapping = models.JSONField(help_text="the column mapping as it was when the monitor started")
     limits = models.JSONField(default=list)
+    definition_digest = models.CharField(max_length=64)
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
     min_rows = models.PositiveIntegerField(default=100)
     consecutive = models.PositiveSmallIntegerField(default=1, help_text="breaches before it acts")
@@ -255,7 +258,9 @@ class Breach(models.Model):
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
     run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="breaches")
     metric = models.CharField(max_length=80, help_text="or silence")
-    limit_key = models.CharField(max_length=300, help_text="the limit's metric, slice and direction")
+    limit_key = models.CharField(
+        max_length=300, help_text="the limit's metric, slice and direction"
+    )
     detail = models.JSONField(help_text="value, interval, limit, slice, control")
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)

@@ -1,0 +1,151 @@
+"""What may be configured for a check, by kind. Pure, and light: the web process reads it.
+
+Of every kind:
+
+    grade              "recomputed" or "re-performed"; by default the highest the version admits
+    filters            [{"column", "equals"} or {"column", "least", "below"}]: rows that are meant
+    reference_filters  the same for the reference
+
+The rest goes to the check itself; see `OWN` and the check's own documentation.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kernel.errors import Invalid
+from monitoring.engine.documents import Fields
+from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.sources import Filter
+
+COMMON: Final = ("grade", "filters", "reference_filters")
+GRADES: Final = ("recomputed", "re-performed")
+MEDIA_TYPES: Final = {
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-parquet": "parquet",
+    "text/csv": "csv",
+}
+ARTIFACT_FORMATS: Final = {
+    "onnx": "onnx",
+    "skops": "skops",
+    "xgboost_json": "xgboost-json",
+    "xgboost_ubj": "xgboost-ubj",
+    "lightgbm": "lightgbm-text",
+}
+"""The formats that the server opens, as versions name them, and the engine's word for each."""
+TAKE_REFERENCE: Final = frozenset({"drift", "data_quality", "explainability"})
+NEED_REFERENCE: Final = frozenset({"drift"})
+NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
+NEED_MODEL: Final = frozenset({"explainability"})
+
+Rule = Callable[[Fields, str], None]
+
+
+def _flag(fields: Fields, name: str) -> None:
+    fields.flag(name, False)
+
+
+def _level(fields: Fields, name: str) -> None:
+    fields.number(name, 0.95, above=0.5, to=0.9999)
+
+
+def _share(fields: Fields, name: str) -> None:
+    fields.number(name, 0.5, above=0, to=1)
+
+
+def _count(fields: Fields, name: str) -> None:
+    if fields.has(name):
+        fields.whole(name, None, least=1, most=10_000_000)
+
+
+def _texts(fields: Fields, name: str) -> None:
+    fields.texts(name)
+
+
+def _groupings(fields: Fields, name: str) -> None:
+    for index, one in enumerate(fields.items(name)):
+        names = [one] if isinstance(one, str) else one
+        where = f"{fields.name(name)}[{index}]"
+        if (
+            not isinstance(names, list)
+            or not names
+            or not all(isinstance(part, str) and part for part in names)
+            or len(set(names)) != len(names)
+        ):
+            raise Invalid("expected an attribute or a list of different attributes", field=where)
+
+
+def _minimum(fields: Fields, name: str) -> None:
+    for metric, value in fields.mapping(name).items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise Invalid(
+                "expected a whole number of at least 1", field=f"{fields.name(name)}.{metric}"
+            )
+
+
+_GROUPS: Final[dict[str, Rule]] = {
+    "groupings": _groupings,
+    "intersections": _flag,
+    "minimum": _minimum,
+    "level": _level,
+    "include_missing": _flag,
+}
+OWN: Final[dict[str, dict[str, Rule]]] = {
+    "performance": _GROUPS,
+    "fairness": _GROUPS,
+    "drift": {},
+    "explainability": {},
+    "data_quality": {},
+}
+
+
+def parse(kind: str, config: object, path: str = "config") -> dict[str, Any]:
+    """Check a configuration against the schema of its kind and return it, nulls left out.
+
+    Raises:
+        Invalid: naming the field, as `config.minimum.accuracy`.
+    """
+    own = OWN[kind]
+    fields = Fields(config, path, (*COMMON, *own))
+    if fields.has("grade"):
+        fields.choice("grade", GRADES)
+    for name in ("filters", "reference_filters"):
+        for index, one in enumerate(fields.items(name)):
+            Filter.from_json(one, f"{fields.name(name)}[{index}]")
+    for name, rule in own.items():
+        if fields.has(name):
+            rule(fields, name)
+    assert isinstance(config, Mapping)
+    return {str(name): value for name, value in config.items() if value is not None}
+
+
+def of_check(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that the check itself reads."""
+    return {name: value for name, value in config.items() if name not in COMMON}
+
+
+def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Does the column mapping declare what the check looks at?
+
+    Raises:
+        Invalid: naming the part of the mapping, or of the configuration, that does not fit.
+    """
+    declared = ColumnMapping.from_json(mapping)
+    if kind in NEED_PREDICTIONS and declared.label is None:
+        raise Invalid(f"a check of {kind} needs the label's column", field="mapping.label")
+    if kind == "fairness" and not declared.sensitive:
+        raise Invalid("a check of fairness needs a sensitive attribute", field="mapping.sensitive")
+    if kind in ("drift", "data_quality") and not declared.features:
+        raise Invalid(f"a check of {kind} needs the features", field="mapping.features")
+    known = {one.name for one in declared.sensitive}
+    for index, grouping in enumerate(config.get("groupings", ())):
+        for name in [grouping] if isinstance(grouping, str) else grouping:
+            if name not in known:
+                raise Invalid(
+                    f"{name!r} is no sensitive attribute of the mapping",
+                    field=f"config.groupings[{index}]",
+                )
+
+
+def data_format(media_type: str) -> str | None:
+    """`parquet` or `csv`, or None for bytes that no check reads."""
+    return MEDIA_TYPES.get(media_type.split(";")[0].strip().lower())

@@ -1,0 +1,153 @@
+"""Reads: what was measured, and what stands open."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from kernel.moments import rfc3339
+from monitoring.models import Breach, CheckRun, Grade, Measurement
+from registry.models import Dataset, Environment, ModelVersion, Use
+
+_ENDED = (CheckRun.State.SUCCEEDED, CheckRun.State.FAILED, CheckRun.State.CANCELLED)
+
+
+def open_breaches(
+    version: ModelVersion,
+    use: Use | None = None,
+    environment: Environment | None = None,
+    at: datetime | None = None,
+) -> QuerySet[Breach]:
+    """The breaches of a version that stand unresolved: now, or as they stood at `at`."""
+    found = Breach.objects.filter(version=version)
+    if use is not None:
+        found = found.filter(use=use)
+    if environment is not None:
+        found = found.filter(environment=environment)
+    if at is None:
+        return found.filter(resolved_at=None)
+    return found.filter(Q(resolved_at=None) | Q(resolved_at__gt=at), opened_at__lte=at)
+
+
+def measurement_facts(
+    version: ModelVersion, at: datetime | None = None, *, since: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Every validation run of a version that has ended, oldest first, as canonical JSON values.
+
+    Failed and cancelled runs are among them, so that whoever counts attempts counts all. The
+    measurements stand with the newest run that succeeded for each question (kind, dataset,
+    configuration with mapping and reference); older answers to it have `superseded_by` and an
+    empty list.
+
+    `at` asks for what was known then; `since` for what came after, as after the freeze:
+
+        {"id", "kind", "purpose", "state", "grade", "attempt", "dataset": {"name", "digest"},
+         "reference": {...} | null, "config", "config_digest", "cube", "result_digest", "rows",
+         "finished_at", "superseded_by", "findings": [note],
+         "measurements": [{"metric", "attribute", "slice", "value", "lower", "upper", "level", "n",
+                           "undefined", "method", "unit", "grade", "detail"}]}
+    """
+    runs = _ended(version, at, since)
+    newest: dict[tuple[str, UUID | None, str], CheckRun] = {}
+    for run in runs:
+        if run.state == CheckRun.State.SUCCEEDED:
+            newest[_question(run)] = run
+    facts = []
+    for run in runs:
+        latest = newest.get(_question(run))
+        measured: list[Measurement] = []
+        superseded: str | None = None
+        if run.state == CheckRun.State.SUCCEEDED and latest is not None:
+            if latest is run:
+                measured = list(run.measurements.order_by("position"))
+            else:
+                superseded = str(latest.pk)
+        facts.append(
+            {
+                **_about(run),
+                "superseded_by": superseded,
+                "measurements": [measurement_fact(one) for one in measured],
+            }
+        )
+    return facts
+
+
+def claim_facts(version: ModelVersion) -> list[dict[str, Any]]:
+    """The developer's own figures, in the shape of measurements, of grade `claimed`."""
+    return [
+        {
+            "metric": claim["metric"],
+            "attribute": _compared(claim.get("slice") or {}),
+            "slice": claim.get("slice") or {},
+            "value": claim["value"],
+            "undefined": "" if claim["value"] is not None else "not_stated",
+            "dataset": claim.get("dataset"),
+            "grade": str(Grade.CLAIMED),
+        }
+        for claim in version.claims
+    ]
+
+
+def measurement_fact(one: Measurement) -> dict[str, Any]:
+    """One measurement as facts hold it."""
+    return {
+        "metric": one.metric,
+        "attribute": one.attribute,
+        "slice": one.slice,
+        "value": one.value,
+        "lower": one.lower,
+        "upper": one.upper,
+        "level": one.level,
+        "n": one.n,
+        "undefined": one.undefined,
+        "method": one.method,
+        "unit": one.unit,
+        "grade": one.grade,
+        "detail": one.detail,
+    }
+
+
+def _ended(version: ModelVersion, at: datetime | None, since: datetime | None) -> list[CheckRun]:
+    runs = CheckRun.objects.filter(
+        version=version, purpose=CheckRun.Purpose.VALIDATION, state__in=_ENDED
+    )
+    if at is not None:
+        runs = runs.filter(finished_at__lte=at)
+    if since is not None:
+        runs = runs.filter(finished_at__gt=since)
+    return list(runs.select_related("dataset", "reference").order_by("finished_at", "pk"))
+
+
+def _question(run: CheckRun) -> tuple[str, UUID | None, str]:
+    return run.kind, run.dataset_id, run.config_digest
+
+
+def _about(run: CheckRun) -> dict[str, Any]:
+    return {
+        "id": str(run.pk),
+        "kind": run.kind,
+        "purpose": run.purpose,
+        "state": run.state,
+        "grade": run.grade,
+        "attempt": run.attempt,
+        "dataset": _dataset(run.dataset),
+        "reference": _dataset(run.reference),
+        "config": run.config,
+        "config_digest": run.config_digest,
+        "cube": run.cube_id,
+        "result_digest": run.result_digest or None,
+        "rows": run.rows,
+        "finished_at": rfc3339(run.finished_at) if run.finished_at else None,
+        "findings": [note for note in run.notes if note.get("finding")],
+    }
+
+
+def _dataset(dataset: Dataset | None) -> dict[str, Any] | None:
+    if dataset is None:
+        return None
+    return {"name": dataset.name, "digest": dataset.digest}
+
+
+def _compared(slice: dict[str, str]) -> str:
+    return ",".join(sorted(name for name, group in slice.items() if group == "*"))

@@ -1,0 +1,156 @@
+"""Production data by batches. The sender names a batch; to send it again is to say it once."""
+
+from datetime import datetime
+from typing import IO, Any
+
+from django.conf import settings
+
+from audit.actor import Actor
+from audit.recording import record
+from audit.writing import write
+from kernel.errors import Conflict, Invalid, Unprocessable
+from kernel.moments import rfc3339
+from monitoring import configs
+from monitoring.models import Monitor, ObservationBatch
+from monitoring.services.monitors import queue_evaluation
+from registry.models import Environment, ModelVersion, Use
+from registry.services import blob_of, lock_version, permit, tick
+from registry.store import Stored, put
+
+
+def record_batch(
+    version: ModelVersion,
+    *,
+    use: Use,
+    environment: Environment,
+    batch_id: str,
+    file: IO[bytes],
+    media_type: str,
+    window_start: datetime,
+    window_end: datetime,
+    digest: str | None = None,
+    actor: Actor,
+) -> tuple[ObservationBatch, bool]:
+    """Take in a batch of production data, and have each monitor of that place look at it.
+
+    Returns the batch and whether it is new. The bytes go into the store first, so the service
+    keeps none in memory; `digest`, where given, must be theirs.
+
+    Raises:
+        Invalid: naming the field.
+        Conflict: the batch's id was used for other bytes or another window.
+        TooLarge, Unprocessable: the bytes are too many, of no readable type, or not of `digest`.
+    """
+    permit("observation.send", version, actor=actor)
+    _check(version, use, batch_id, media_type, window_start, window_end)
+    limit = settings.COUNTERSIGN.max_evidence_bytes
+    stored = put(file, limit=limit, field="file", expected=digest)
+    return _record_batch(
+        version,
+        stored,
+        actor=actor,
+        use=use,
+        environment=environment,
+        batch_id=batch_id,
+        media_type=media_type,
+        window_start=window_start,
+        window_end=window_end,
+    )
+
+
+def _check(
+    version: ModelVersion,
+    use: Use,
+    batch_id: str,
+    media_type: str,
+    window_start: datetime,
+    window_end: datetime,
+) -> None:
+    errors = {}
+    if use.model_id != version.model_id:
+        errors["use"] = "the use is of another model"
+    if not batch_id.strip() or len(batch_id) > 100 or "\x00" in batch_id:
+        errors["batch_id"] = "expected a text of up to 100 characters"
+    if window_end <= window_start:
+        errors["window_end"] = "the window must end after it starts"
+    if errors:
+        raise Invalid.many(errors)
+    if configs.data_format(media_type) is None:
+        raise Unprocessable(
+            f"{media_type} is not read; taken are {', '.join(configs.MEDIA_TYPES)}",
+            field="media_type",
+        )
+
+
+@write
+def _record_batch(
+    version: ModelVersion,
+    stored: Stored,
+    *,
+    actor: Actor,
+    use: Use,
+    environment: Environment,
+    batch_id: str,
+    **facts: Any,
+) -> tuple[ObservationBatch, bool]:
+    version = lock_version(version.pk)
+    there = ObservationBatch.objects.filter(
+        version=version, use=use, environment=environment, batch_id=batch_id
+    ).first()
+    if there is not None:
+        return _same(there, stored, facts), False
+    if version.retired_at is not None:
+        raise Conflict("the version is retired; no more production data is taken of it")
+    at = tick(version)
+    batch = ObservationBatch.objects.create(
+        version=version,
+        use=use,
+        environment=environment,
+        batch_id=batch_id,
+        blob=blob_of(stored, at),
+        received_at=at,
+        received_from_id=actor.id,
+        **facts,
+    )
+    record(
+        "monitoring.batch.received",
+        actor=actor,
+        at=at,
+        object_type="observation_batch",
+        object_id=str(batch.pk),
+        public={
+            "model": version.model.name,
+            "number": version.number,
+            "use": use.name,
+            "environment": environment.name,
+            "digest": stored.digest,
+            "window_start": rfc3339(batch.window_start),
+            "window_end": rfc3339(batch.window_end),
+        },
+        private={"batch_id": batch_id},
+        scope=version.model_id,
+    )
+    watching = Monitor.objects.filter(
+        version=version, use=use, environment=environment, until=None
+    ).select_related("version__model", "reference")
+    for monitor in watching.order_by("pk"):
+        queue_evaluation(monitor, batch, at=at, actor=actor)
+    return batch, True
+
+
+def _same(there: ObservationBatch, stored: Stored, facts: dict[str, Any]) -> ObservationBatch:
+    if there.blob_id != stored.digest:
+        raise Conflict(
+            f"the batch {there.batch_id} was received with the digest {there.blob_id}; other "
+            "bytes are another batch and take another id",
+            field="batch_id",
+            code="batch_differs",
+        )
+    for name in ("window_start", "window_end"):
+        if getattr(there, name) != facts[name]:
+            raise Conflict(
+                f"the batch {there.batch_id} was received for another window",
+                field=name,
+                code="batch_differs",
+            )
+    return there

@@ -1,0 +1,234 @@
+"""Asking for a check: what can be known to be wrong is said at once, before anything is queued."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounts.access import require
+from audit.actor import Actor
+from audit.recording import record
+from audit.writing import in_write, write
+from kernel import canonical
+from kernel.errors import Conflict, Invalid, Unprocessable
+from monitoring import configs, dispatch
+from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch
+from registry.models import ColumnMapping, Dataset, ModelVersion
+from registry.services import lock_version, tick
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything that decides what a run computes, checked and ready to be queued."""
+
+    kind: str
+    config: dict[str, Any]
+    mapping: dict[str, Any]
+    reference: Dataset | None
+
+    @property
+    def digest(self) -> str:
+        """The same question has the same digest, whichever data it is asked of."""
+        return canonical.digest(
+            {
+                "kind": self.kind,
+                "config": self.config,
+                "mapping": self.mapping,
+                "reference": self.reference.digest if self.reference else None,
+            }
+        )
+
+
+@write
+def request_check(
+    version: ModelVersion,
+    kind: str,
+    *,
+    dataset: Dataset,
+    reference: Dataset | None = None,
+    config: dict[str, Any] | None = None,
+    actor: Actor,
+) -> CheckRun:
+    """Queue a check of `version` on `dataset`, for its validation.
+
+    The queue is told after the commit; if no broker answers the run stays queued and the sweep
+    finds it. `config` is as `monitoring.configs` says for the kind; where it names no grade, the
+    highest one that the version admits is taken and written into it.
+
+    Raises:
+        Invalid: naming the field that is wrong.
+        Unprocessable: the data's or the artifact's bytes are not here, or are never opened.
+        Conflict: the version is retired, or its model has no column mapping.
+    """
+    require(actor, "check.request", version)
+    version = lock_version(version.pk)
+    at = tick(version)
+    question = prepare(version, kind, config=config, reference=reference)
+    _need_bytes(dataset, "dataset")
+    return queue_run(
+        version,
+        question,
+        purpose=CheckRun.Purpose.VALIDATION,
+        dataset=dataset,
+        at=at,
+        actor=actor,
+    )
+
+
+def prepare(
+    version: ModelVersion,
+    kind: str,
+    *,
+    config: dict[str, Any] | None,
+    reference: Dataset | None,
+) -> Question:
+    """Check a question about a version and complete it. Reads alone.
+
+    Raises:
+        Invalid, Unprocessable, Conflict: see `request_check`.
+    """
+    if kind not in CheckKind.values:
+        raise Invalid(f"expected one of {', '.join(CheckKind.values)}", field="kind")
+    if version.retired_at is not None:
+        raise Conflict("the version is retired; nothing more is measured of it")
+    checked = configs.parse(kind, config or {})
+    mapping = current_mapping(version)
+    configs.check_mapping(kind, mapping, checked)
+    if reference is None and kind in configs.NEED_REFERENCE:
+        raise Invalid(f"a check of {kind} compares with a reference; name one", field="reference")
+    if reference is not None:
+        if kind not in configs.TAKE_REFERENCE:
+            raise Invalid(f"a check of {kind} takes no reference", field="reference")
+        _need_bytes(reference, "reference")
+    return Question(kind, _with_grade(version, kind, checked, mapping), mapping, reference)
+
+
+def current_mapping(version: ModelVersion) -> dict[str, Any]:
+    """The columns of the model's data as declared now.
+
+    Raises:
+        Conflict: none was declared.
+    """
+    found = ColumnMapping.objects.filter(model=version.model_id, until=None).first()
+    if found is None:
+        raise Conflict(
+            "the model has no column mapping; declare which column is the label, the score, the "
+            "features, before a check is asked for",
+            field="mapping",
+        )
+    columns: dict[str, Any] = found.columns
+    return columns
+
+
+def _need_bytes(dataset: Dataset, field: str) -> None:
+    if dataset.blob_id is None:
+        raise Unprocessable(
+            f"dataset {dataset.name} is known by its digest alone; upload its bytes", field=field
+        )
+    if configs.data_format(dataset.media_type) is None:
+        raise Unprocessable(
+            f"dataset {dataset.name} is {dataset.media_type}; a check reads "
+            f"{', '.join(configs.MEDIA_TYPES)}",
+            field=field,
+        )
+
+
+def _with_grade(
+    version: ModelVersion, kind: str, config: dict[str, Any], mapping: dict[str, Any]
+) -> dict[str, Any]:
+    """Say which grade the run is to have, so that the same question never means two things."""
+    wanted = config.get("grade")
+    obstacle = scoring_obstacle(version)
+    if kind in configs.NEED_MODEL or wanted == Grade.RE_PERFORMED:
+        if obstacle is not None:
+            raise obstacle
+        return {**config, "grade": str(Grade.RE_PERFORMED)}
+    if wanted is None and obstacle is None:
+        return {**config, "grade": str(Grade.RE_PERFORMED)}
+    supplied = mapping.get("prediction") or mapping.get("score")
+    if kind in configs.NEED_PREDICTIONS and not supplied:
+        raise obstacle or Invalid(
+            "the mapping names no column of predictions or scores to recompute from; ask for "
+            "grade re-performed",
+            field="config.grade",
+        )
+    return {**config, "grade": str(Grade.RECOMPUTED)}
+
+
+def scoring_obstacle(version: ModelVersion) -> Unprocessable | None:
+    """Why the server cannot score the version's artifact itself, or None if it can."""
+    formats = ", ".join(configs.ARTIFACT_FORMATS)
+    if version.artifact_format not in configs.ARTIFACT_FORMATS:
+        return Unprocessable(
+            f"the artifact is {version.artifact_format}, which is never opened. To re-perform, "
+            f"the server takes: {formats}. From supplied predictions it can recompute",
+            field="config.grade",
+            code="format_not_taken",
+        )
+    if version.artifact_id is None:
+        return Unprocessable(
+            f"the artifact is known by its digest alone. To re-perform, upload its bytes in one "
+            f"of the formats taken: {formats}",
+            field="config.grade",
+            code="artifact_not_here",
+        )
+    if version.input_spec is None:
+        return Unprocessable(
+            "the version has no input specification, which scoring needs: which columns are fed "
+            f"to the model, and how. Formats taken: {formats}",
+            field="config.grade",
+            code="input_spec_missing",
+        )
+    return None
+
+
+def queue_run(
+    version: ModelVersion,
+    question: Question,
+    *,
+    purpose: str,
+    at: datetime,
+    actor: Actor,
+    dataset: Dataset | None = None,
+    monitor: Monitor | None = None,
+    batch: ObservationBatch | None = None,
+) -> CheckRun:
+    """Make the row, its entry, and tell the queue on commit. A step inside a write."""
+    in_write()
+    assert (dataset is None) != (batch is None)
+    run = CheckRun.objects.create(
+        version=version,
+        kind=question.kind,
+        purpose=purpose,
+        monitor=monitor,
+        batch=batch,
+        dataset=dataset,
+        reference=question.reference,
+        config=question.config,
+        mapping=question.mapping,
+        config_digest=question.digest,
+        is_addendum=version.frozen_at is not None,
+        requested_at=at,
+        requested_by_id=None if actor.kind == "system" else actor.id,
+        sent_at=at,
+    )
+    record(
+        "monitoring.check.requested",
+        actor=actor,
+        at=at,
+        object_type="check_run",
+        object_id=str(run.pk),
+        public={
+            "model": version.model.name,
+            "number": version.number,
+            "kind": run.kind,
+            "purpose": run.purpose,
+            "dataset_digest": dataset.digest if dataset else batch.blob_id if batch else "",
+            "reference_digest": question.reference.digest if question.reference else None,
+            "config_digest": run.config_digest,
+            "monitor": monitor.pk if monitor else None,
+            "batch": batch.pk if batch else None,
+        },
+        scope=version.model_id,
+    )
+    dispatch.on_commit(run.pk)
+    return run

@@ -1,0 +1,233 @@
+"""The life of a run: claimed by one attempt at a time, kept by a lease, ended once.
+
+A worker may be killed at any instruction. What it left is found by its lease, and what it still
+sends after another attempt began changes nothing.
+"""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from accounts.access import require
+from audit.actor import Actor
+from audit.recording import record
+from audit.writing import write
+from kernel.errors import Conflict
+from kernel.moments import now
+from monitoring import dispatch
+from monitoring.models import CheckRun
+from monitoring.services.breaches import judge_failure, judge_run
+from monitoring.services.results import Kept, keep, store_files
+from registry.services import lock_version, tick
+
+if TYPE_CHECKING:
+    from monitoring.engine.results import CheckOutcome
+
+LEASE = timedelta(seconds=30)
+"""How long an attempt may be silent before another may begin."""
+MAX_ATTEMPTS = 4
+RESEND_AFTER = timedelta(seconds=60)
+"""A queued run that nobody claimed for this long is told to the queue again."""
+
+_State = CheckRun.State
+
+
+@write
+def claim_run(run_id: UUID, *, actor: Actor) -> CheckRun | None:
+    """Begin the next attempt at a run; None if it has ended, or another attempt is under way."""
+    require(actor, "check.execute")
+    at = now()
+    free = Q(state=_State.QUEUED) | Q(state=_State.RUNNING, leased_until__lt=at)
+    taken = CheckRun.objects.filter(free, pk=run_id, attempt__lt=MAX_ATTEMPTS).update(
+        state=_State.RUNNING,
+        attempt=F("attempt") + 1,
+        leased_until=at + LEASE,
+        started_at=at,
+        progress=0.0,
+        stage="starting",
+    )
+    if not taken:
+        return None
+    run = _whole(run_id)
+    _record("started", run, at=at, actor=actor)
+    return run
+
+
+def heartbeat(
+    run_id: UUID, attempt: int, *, progress: float | None = None, stage: str | None = None
+) -> bool:
+    """Renew the lease of an attempt and say how far it is; False if it no longer counts.
+
+    No governed fact changes, so no entry is written.
+    """
+    values: dict[str, Any] = {"leased_until": now() + LEASE}
+    if progress is not None:
+        values["progress"] = min(1.0, max(0.0, progress))
+    if stage is not None:
+        values["stage"] = stage[:200]
+    return bool(_current(run_id, attempt).update(**values))
+
+
+def finish_run(run_id: UUID, attempt: int, outcome: "CheckOutcome", *, actor: Actor) -> bool:
+    """Keep what an attempt found out; False, and nothing kept, if the attempt no longer counts.
+
+    Files go into the store first; then one write makes the rows, judges the limits of the monitor
+    if there is one, and opens the breaches. To say it twice is to say it once.
+    """
+    require(actor, "check.execute")
+    if not CheckRun.objects.filter(
+        pk=run_id, attempt=attempt, state__in=[_State.RUNNING, _State.SUCCEEDED]
+    ).exists():
+        return False
+    return _succeed(run_id, attempt, store_files(outcome), actor=actor)
+
+
+@write
+def _succeed(run_id: UUID, attempt: int, kept: Kept, *, actor: Actor) -> bool:
+    run, at = _locked(run_id)
+    if run.attempt != attempt or run.state not in (_State.RUNNING, _State.SUCCEEDED):
+        return False
+    if run.state == _State.SUCCEEDED:
+        return True
+    keep(run, kept, at=at, actor=actor)
+    if run.monitor is not None:
+        judge_run(run, at=at, actor=actor)
+    return True
+
+
+@write
+def fail_run(
+    run_id: UUID, attempt: int, error: str, *, retryable: bool, code: str = "error", actor: Actor
+) -> bool:
+    """End an attempt that came to nothing; False if it no longer counts.
+
+    `error` is a sentence for whoever asked. A retryable failure queues the run again until
+    `MAX_ATTEMPTS` were made. A monitoring run that fails for good has measured nothing, which
+    breaks the limits that say so.
+    """
+    require(actor, "check.execute")
+    run, at = _locked(run_id)
+    if run.attempt != attempt or run.state != _State.RUNNING:
+        return False
+    run.error = error
+    if retryable and attempt < MAX_ATTEMPTS:
+        _requeue(run, code, at=at, actor=actor)
+    else:
+        _give_up(run, code, at=at, actor=actor)
+    return True
+
+
+@write
+def cancel_run(run: CheckRun, *, actor: Actor) -> CheckRun:
+    """Call a queued or running check off. It stays on record; a worker stops at its next beat.
+
+    Raises:
+        Conflict: it has ended already.
+    """
+    require(actor, "check.cancel", run)
+    run, at = _locked(run.pk)
+    if run.state not in (_State.QUEUED, _State.RUNNING):
+        raise Conflict(f"the check has {run.state} already", code="ended")
+    run.state, run.leased_until, run.finished_at = _State.CANCELLED, None, at
+    run.save(update_fields=["state", "leased_until", "finished_at"])
+    _record("cancelled", run, at=at, actor=actor)
+    if run.monitor is not None:
+        judge_failure(run, "the check was cancelled", at=at, actor=actor)
+    return run
+
+
+def sweep(*, actor: Actor, at: datetime | None = None) -> int:
+    """Find what was lost: attempts whose lease ran out, queued runs that no queue knows of.
+
+    Returns how many runs were queued again, given up or told to the queue.
+    """
+    require(actor, "check.execute")
+    at = at or now()
+    lost = CheckRun.objects.filter(state=_State.RUNNING, leased_until__lt=at)
+    touched = sum(
+        _reclaim(run_id, attempt, at, actor=actor)
+        for run_id, attempt in lost.values_list("pk", "attempt")
+    )
+    waiting = CheckRun.objects.filter(state=_State.QUEUED, sent_at__lt=at - RESEND_AFTER)
+    for run_id in waiting.order_by("requested_at").values_list("pk", flat=True):
+        # Whoever moves the time tells the queue, so that two sweeps do not tell it twice.
+        if waiting.filter(pk=run_id).update(sent_at=at):
+            touched += dispatch.send(run_id)
+    return touched
+
+
+@write
+def _reclaim(run_id: UUID, attempt: int, seen_at: datetime, *, actor: Actor) -> bool:
+    run, at = _locked(run_id)
+    if run.state != _State.RUNNING or run.attempt != attempt:
+        return False
+    if run.leased_until is None or run.leased_until >= seen_at:
+        return False
+    run.error = f"the worker of attempt {attempt} was lost"
+    if attempt < MAX_ATTEMPTS:
+        _requeue(run, "worker_lost", at=at, actor=actor)
+    else:
+        _give_up(run, "worker_lost", at=at, actor=actor)
+    return True
+
+
+def _requeue(run: CheckRun, reason: str, *, at: datetime, actor: Actor) -> None:
+    run.state, run.leased_until, run.sent_at, run.stage = _State.QUEUED, None, at, "queued again"
+    run.save(update_fields=["state", "leased_until", "sent_at", "stage", "error"])
+    _record("requeued", run, at=at, actor=actor, reason=reason)
+    dispatch.on_commit(run.pk)
+
+
+def _give_up(run: CheckRun, reason: str, *, at: datetime, actor: Actor) -> None:
+    run.state, run.leased_until, run.finished_at = _State.FAILED, None, at
+    run.is_addendum = run.version.frozen_at is not None
+    run.save(update_fields=["state", "leased_until", "finished_at", "error", "is_addendum"])
+    _record("failed", run, at=at, actor=actor, reason=reason)
+    if run.monitor is not None:
+        judge_failure(run, run.error, at=at, actor=actor)
+
+
+def _current(run_id: UUID, attempt: int) -> Any:
+    return CheckRun.objects.filter(pk=run_id, attempt=attempt, state=_State.RUNNING)
+
+
+def _locked(run_id: UUID) -> tuple[CheckRun, datetime]:
+    """The run under its version's lock and its own, and the one instant of the write."""
+    version = lock_version(CheckRun.objects.values_list("version", flat=True).get(pk=run_id))
+    at = tick(version)
+    run = (
+        CheckRun.objects.select_for_update(of=("self",))
+        .select_related("monitor__environment", "monitor__use", "batch", "dataset")
+        .get(pk=run_id)
+    )
+    run.version = version
+    if run.monitor is not None:
+        run.monitor.version = version
+    return run, at
+
+
+def _whole(run_id: UUID) -> CheckRun:
+    return CheckRun.objects.select_related(
+        "version__model", "monitor", "batch", "dataset", "reference"
+    ).get(pk=run_id)
+
+
+def _record(what: str, run: CheckRun, *, at: datetime, actor: Actor, **more: Any) -> None:
+    record(
+        f"monitoring.check.{what}",
+        actor=actor,
+        at=at,
+        object_type="check_run",
+        object_id=str(run.pk),
+        public={
+            "model": run.version.model.name,
+            "number": run.version.number,
+            "kind": run.kind,
+            "attempt": run.attempt,
+            **more,
+        },
+        private={"error": run.error} if what in ("failed", "requeued") and run.error else None,
+        scope=run.version.model_id,
+    )

@@ -1,0 +1,21 @@
+"""The REST paths of this layer, under `/api/v1/`."""
+
+from django.urls import path
+
+from monitoring import api
+
+api_urls = [
+    path("models/<slug:name>/versions/<int:number>/checks/", api.Checks.as_view()),
+    path("check-runs/<uuid:id>/", api.CheckRunDetail.as_view()),
+    path("check-runs/<uuid:id>/cancel/", api.CheckRunCancel.as_view()),
+    path("check-runs/<uuid:id>/measurements/", api.CheckRunMeasurements.as_view()),
+    path("check-runs/<uuid:id>/attachments/<str:name>/", api.CheckRunAttachment.as_view()),
+    path("monitors/", api.Monitors.as_view()),
+    path("monitors/<uuid:id>/", api.MonitorDetail.as_view()),
+    path("monitors/<uuid:id>/end/", api.MonitorEnd.as_view()),
+    path("observations/", api.Observations.as_view()),
+    path("observations/<uuid:id>/", api.ObservationDetail.as_view()),
+    path("breaches/", api.Breaches.as_view()),
+    path("breaches/<uuid:id>/", api.BreachDetail.as_view()),
+    path("breaches/<uuid:id>/resolve/", api.BreachResolve.as_view()),
+]
