@@ -1,0 +1,444 @@
+"""Each kind of control on facts that hold, do not hold, and do not tell."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.controls import logic
+from governance.controls.base import Control
+from governance.controls.facts import Missing
+from governance.controls.judging import (
+    KINDS,
+    AllOf,
+    AnyOf,
+    Negation,
+    Rule,
+    judge,
+    judge_rule,
+)
+from governance.controls.measured import MetricAtLeast, MetricAtMost, MetricEach
+from governance.controls.process import (
+    CheckRecent,
+    DeterministicOutput,
+    MaxAttempts,
+    NoOpenFindings,
+    ValidationWritten,
+)
+from governance.controls.recorded import (
+    ArtifactFormatSafe,
+    ArtifactPinned,
+    ClaimsMatch,
+    CodeCommitRecorded,
+    DatasetLineageComplete,
+    EvidencePresent,
+    SensitiveAttributeNotAnInput,
+    TierSet,
+    UseStated,
+)
+from governance.controls.results import ControlResult, Mode, Status
+from kernel import canonical
+from tests.governance.facts import DOSSIER, NOW, TEST, good, measurement, run, shipped
+
+PASS, FAIL, INSUFFICIENT = Status.PASS, Status.FAIL, Status.INSUFFICIENT
+STATUSES = st.sampled_from([PASS, FAIL, INSUFFICIENT])
+
+
+def status(control: Control, facts: dict[str, Any]) -> Status:
+    return judge_rule(Rule("x", Mode.BLOCK, control), facts, NOW).status
+
+
+@given(st.lists(STATUSES))
+def test_all_and_any_mirror_each_other(statuses: list[Status]) -> None:
+    mirrored = [logic.negation(one) for one in statuses]
+    assert logic.any_of(statuses) == logic.negation(logic.all_of(mirrored))
+
+
+@given(st.lists(STATUSES))
+def test_a_pass_needs_a_pass(statuses: list[Status]) -> None:
+    if logic.all_of(statuses) is PASS:
+        assert statuses
+        assert set(statuses) == {PASS}
+    if logic.any_of(statuses) is PASS:
+        assert PASS in statuses
+
+
+def test_nothing_is_insufficient() -> None:
+    assert logic.all_of([]) is INSUFFICIENT
+    assert logic.any_of([]) is INSUFFICIENT
+
+
+@given(st.lists(STATUSES, min_size=1), st.integers(min_value=0))
+def test_losing_evidence_never_helps(statuses: list[Status], index: int) -> None:
+    """Turning any one into `insufficient` never turns the whole into a pass (Kleene's monotony)."""
+    less = list(statuses)
+    less[index % len(less)] = INSUFFICIENT
+    for join in (logic.all_of, logic.any_of):
+        assert join(less) in (join(statuses), INSUFFICIENT)
+
+
+class Broken(Control):
+    kind = "broken"
+
+    def sentence(self) -> str:
+        return "It breaks."
+
+    def judge(self, facts: Any, now: Any) -> Any:
+        raise ZeroDivisionError
+
+
+def test_an_error_in_a_control_is_insufficient_and_leaves_the_others() -> None:
+    rules = [
+        Rule("broken", Mode.BLOCK, Broken()),
+        Rule("not-broken", Mode.BLOCK, Negation(Broken())),
+        Rule("tier", Mode.WARN, TierSet()),
+    ]
+
+    class Policy:
+        controls = rules
+
+    assert [one.status for one in judge(Policy(), good(), NOW)] == [
+        INSUFFICIENT,
+        INSUFFICIENT,
+        PASS,
+    ]
+
+
+def test_results_survive_canonical_json() -> None:
+    for result in judge(shipped(), good(), NOW):
+        assert result.sentence
+        assert result.reason
+        value = json.loads(canonical.dumps(result.to_json()))
+        assert ControlResult.from_json(value) == result
+
+
+def equal_opportunity(**more: Any) -> MetricAtMost:
+    given_ = {
+        "metric": "equal_opportunity_difference",
+        "attribute": "sex",
+        "limit": 0.10,
+        "judge_by": "interval",
+        "absolute": True,
+        "grade": "re-performed",
+    }
+    return MetricAtMost(**(given_ | more))
+
+
+def with_difference(
+    value: float | None, lower: float | None, upper: float | None
+) -> dict[str, Any]:
+    facts = good()
+    facts["runs"][1]["measurements"][0] |= {"value": value, "lower": lower, "upper": upper}
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "upper", "expected"),
+    [
+        (0.021, -0.017, 0.059, PASS),
+        (0.153, 0.112, 0.194, FAIL),
+        (0.08, 0.04, 0.12, INSUFFICIENT),
+        (0.12, 0.08, 0.16, INSUFFICIENT),
+        (0.05, -0.12, 0.09, INSUFFICIENT),
+        (-0.15, -0.19, -0.11, FAIL),
+        (0.1, 0.1, 0.1, PASS),
+        (0.05, 0.09, 0.01, INSUFFICIENT),
+    ],
+)
+def test_the_whole_interval_must_keep_the_limit(
+    value: float, lower: float, upper: float, expected: Status
+) -> None:
+    assert status(equal_opportunity(), with_difference(value, lower, upper)) is expected
+
+
+@given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.01, 0.9), st.booleans())
+def test_a_passing_interval_has_a_passing_value(
+    value: float, below: float, above: float, limit: float, absolute: bool
+) -> None:
+    facts = with_difference(value, value - below, value + above)
+    by_interval = status(equal_opportunity(limit=limit, absolute=absolute), facts)
+    by_point = status(equal_opportunity(limit=limit, absolute=absolute, judge_by="point"), facts)
+    if by_interval is not INSUFFICIENT:
+        assert by_interval is by_point
+
+
+def test_figures_name_value_limit_and_run() -> None:
+    result = judge_rule(
+        Rule("eo", Mode.BLOCK, equal_opportunity()), with_difference(0.153, 0.112, 0.194), NOW
+    )
+    (figure,) = result.figures
+    assert (figure["value"], figure["lower"], figure["upper"]) == (0.153, 0.112, 0.194)
+    assert (figure["at_most"], figure["grade"], figure["run"]) == (0.10, "re-performed", "run-f")
+    assert result.evidence == ["run-f"]
+    assert "0.153" in result.reason
+    assert "at most 0.1" in result.reason
+
+
+def test_a_lower_grade_or_level_or_n_does_not_do() -> None:
+    facts = good()
+    facts["runs"][1]["grade"] = "recomputed"
+    assert status(equal_opportunity(), facts) is INSUFFICIENT
+    assert status(equal_opportunity(grade="recomputed"), facts) is PASS
+    assert status(equal_opportunity(level=0.99), good()) is INSUFFICIENT
+    assert status(equal_opportunity(min_n=5001), good()) is INSUFFICIENT
+    assert status(equal_opportunity(min_n=5000), good()) is PASS
+
+
+def test_only_data_of_the_purpose_and_validation_runs_count() -> None:
+    assert status(equal_opportunity(dataset="test"), good()) is PASS
+    assert status(equal_opportunity(dataset="training"), good()) is INSUFFICIENT
+    facts = good()
+    facts["runs"][1]["purpose"] = "monitoring"
+    assert status(equal_opportunity(), facts) is INSUFFICIENT
+    facts = good()
+    facts["runs"][1]["state"] = "failed"
+    assert status(equal_opportunity(), facts) is INSUFFICIENT
+
+
+def test_the_newest_run_counts_even_if_it_is_undefined() -> None:
+    facts = good()
+    facts["runs"].append(
+        run(
+            "run-g",
+            "fairness",
+            measurement("equal_opportunity_difference", None, slice={"sex": "*"}),
+            finished_at="2026-11-02T10:00:00Z",
+        )
+    )
+    assert status(equal_opportunity(), facts) is INSUFFICIENT
+
+
+def addendum(value: float, finished_at: str = "2026-11-19T10:00:00Z") -> dict[str, Any]:
+    found = measurement("equal_opportunity_difference", value, slice={"sex": "*"})
+    return run("run-a", "fairness", found, finished_at=finished_at)
+
+
+def test_an_addendum_renews_and_worsens_but_never_mends() -> None:
+    facts = good()
+    facts["runs"][1]["finished_at"] = "2026-01-01T10:00:00Z"
+    aged = equal_opportunity(max_age_days=90)
+    assert status(aged, facts) is INSUFFICIENT
+    facts["live"]["runs"] = [addendum(0.02)]
+    assert status(aged, facts) is PASS
+    facts["live"]["runs"] = [addendum(0.3)]
+    assert status(aged, facts) is FAIL
+    facts = with_difference(0.3, 0.28, 0.32)
+    facts["live"]["runs"] = [addendum(0.02)]
+    assert status(equal_opportunity(), facts) is FAIL
+
+
+def test_what_happens_in_the_future_is_not_known_yet() -> None:
+    facts = good()
+    facts["runs"][1]["finished_at"] = "2026-11-21T10:00:00Z"
+    assert status(equal_opportunity(max_age_days=90), facts) is INSUFFICIENT
+
+
+def test_groups_that_were_left_out_of_a_comparison_matter() -> None:
+    facts = good()
+    facts["runs"][1]["measurements"].append(
+        measurement("equal_opportunity_difference", None, slice={"race": "Other"}, n=4)
+    )
+    by_race = equal_opportunity(attribute="race")
+    result = judge_rule(Rule("eo", Mode.WARN, by_race), facts, NOW)
+    assert result.status is INSUFFICIENT
+    assert "Other" in result.reason
+    assert not result.blocks
+    assert status(equal_opportunity(attribute="race", excluded_groups="ignored"), facts) is PASS
+    assert status(equal_opportunity(), facts) is PASS
+
+
+def test_groups_of_several_attributes_together() -> None:
+    facts = good()
+    facts["runs"][1]["measurements"] += [
+        measurement("equal_opportunity_difference", 0.01, slice={"sex": "*", "race": "*"}),
+        measurement("equal_opportunity_difference", None, slice={"sex": "Female", "race": "Other"}),
+    ]
+    both = equal_opportunity(attribute="sex,race")
+    result = judge_rule(Rule("eo", Mode.WARN, both), facts, NOW)
+    assert (result.status, "Female Other" in result.reason) == (INSUFFICIENT, True)
+
+
+def test_a_group_and_everybody() -> None:
+    of_women = {"metric": "true_positive_rate", "slice": {"sex": "Female"}}
+    assert status(MetricAtLeast(limit=0.6, **of_women), good()) is PASS
+    assert status(MetricAtLeast(limit=0.8, **of_women), good()) is FAIL
+    assert status(MetricAtLeast(metric="true_positive_rate", limit=0.6), good()) is INSUFFICIENT
+    assert status(MetricAtLeast(metric="accuracy", limit=0.9), good()) is PASS
+
+
+def test_each_group_and_enough_of_them() -> None:
+    each = {"metric": "true_positive_rate", "attribute": "sex"}
+    assert status(MetricEach(at_least=0.6, **each), good()) is PASS
+    assert status(MetricEach(at_least=0.71, **each), good()) is FAIL
+    assert status(MetricEach(at_least=0.6, min_items=3, **each), good()) is INSUFFICIENT
+    assert (
+        status(MetricEach(at_least=0.6, groups=("Female", "Other"), **each), good()) is INSUFFICIENT
+    )
+    facts = good()
+    facts["runs"][1]["measurements"][3]["value"] = None
+    facts["runs"][1]["measurements"][3]["undefined"] = "insufficient"
+    assert status(MetricEach(at_least=0.6, **each), facts) is INSUFFICIENT
+    facts["runs"][1]["measurements"][2]["value"] = 0.1
+    assert status(MetricEach(at_least=0.6, **each), facts) is FAIL
+
+
+@pytest.mark.parametrize(
+    ("control", "path", "value", "expected"),
+    [
+        (ArtifactPinned(), "version.artifact_digest", "A" * 64, INSUFFICIENT),
+        (ArtifactPinned(stored=True), "version.artifact_stored", False, FAIL),
+        (ArtifactPinned(), "version.artifact_stored", False, PASS),
+        (ArtifactFormatSafe(), "version.artifact_format", "pickle", FAIL),
+        (ArtifactFormatSafe(), "version.artifact_format", "", INSUFFICIENT),
+        (CodeCommitRecorded(), "version.code_commit", "main", INSUFFICIENT),
+        (CodeCommitRecorded(), "version.code_repository", "", PASS),
+        (CodeCommitRecorded(repository=True), "version.code_repository", "", INSUFFICIENT),
+        (
+            SensitiveAttributeNotAnInput(attributes=("sex",)),
+            "version.input_spec",
+            None,
+            INSUFFICIENT,
+        ),
+        (
+            SensitiveAttributeNotAnInput(attributes=("sex",)),
+            "version.input_spec",
+            {"features": ["age", "Sex"]},
+            FAIL,
+        ),
+        (
+            SensitiveAttributeNotAnInput(attributes=("sex",)),
+            "version.input_spec",
+            {"features": [{"name": "age"}, {"name": "sex"}]},
+            FAIL,
+        ),
+        (UseStated(), "use.excluded_uses", [], INSUFFICIENT),
+        (UseStated(), "use.excluded_uses", [""], INSUFFICIENT),
+        (UseStated(), "use.affected_people", " ", INSUFFICIENT),
+        (TierSet(), "use.tier", None, INSUFFICIENT),
+        (TierSet(tiers=(1, 2)), "use.tier", 3, FAIL),
+        (EvidencePresent(evidence="data_sheet"), "live.evidence", [], PASS),
+        (EvidencePresent(evidence="data_sheet", count=2), "live.evidence", [], INSUFFICIENT),
+        (EvidencePresent(evidence="data_sheet", max_age_days=5), "live.evidence", [], INSUFFICIENT),
+        (EvidencePresent(evidence="impact_assessment"), "live.evidence", [], INSUFFICIENT),
+        (NoOpenFindings(), "live.findings.counts.high", 1, INSUFFICIENT),
+        (ValidationWritten(), "live.dossier", "9" * 64, INSUFFICIENT),
+        (ValidationWritten(ratings=("satisfactory_with_findings",)), "live.runs", [], FAIL),
+        (ClaimsMatch(tolerance=0.02), "version.claims", [], INSUFFICIENT),
+        (ClaimsMatch(tolerance=0.001), "live.runs", [], FAIL),
+        (ClaimsMatch(tolerance=0.02), "live.runs", [], PASS),
+        (ClaimsMatch(tolerance=0.02, metrics=("roc_auc",)), "live.runs", [], INSUFFICIENT),
+        (
+            ClaimsMatch(tolerance=0.02),
+            "version.claims",
+            [{"metric": "roc_auc", "value": 0.9}],
+            INSUFFICIENT,
+        ),
+        (
+            ClaimsMatch(tolerance=0.02),
+            "version.claims",
+            [{"metric": "accuracy", "value": 0.93, "dataset": "other"}],
+            INSUFFICIENT,
+        ),
+    ],
+)
+def test_a_fact_decides(control: Control, path: str, value: Any, expected: Status) -> None:
+    facts = good()
+    *steps, last = path.split(".")
+    parent = facts
+    for step in steps:
+        parent = parent[step]
+    parent[last] = value
+    assert status(control, facts) is expected
+
+
+def test_a_dataset_without_source_or_parents_breaks_the_lineage() -> None:
+    facts = good()
+    facts["datasets"][1]["parents"] = []
+    assert status(DatasetLineageComplete(), facts) is INSUFFICIENT
+    assert status(DatasetLineageComplete(purposes=("training",)), facts) is PASS
+    assert status(DatasetLineageComplete(purposes=("reference",)), facts) is INSUFFICIENT
+
+
+def test_an_addendum_counts_as_evidence() -> None:
+    facts = good()
+    facts["live"]["evidence"] = [
+        facts["evidence"][0] | {"id": "ev-2", "added_at": "2026-11-19T09:00:00Z"}
+    ]
+    assert status(EvidencePresent(evidence="data_sheet", max_age_days=5), facts) is PASS
+
+
+def test_findings_count_from_the_severity_on() -> None:
+    facts = good()
+    facts["live"]["findings"] = {
+        "counts": {"low": 0, "medium": 1, "high": 0, "critical": 0},
+        "open": [{"id": "f-1", "severity": "medium"}],
+    }
+    assert status(NoOpenFindings(severity="high"), facts) is PASS
+    assert status(NoOpenFindings(severity="medium"), facts) is FAIL
+
+
+def test_the_newest_validation_of_the_dossier_counts() -> None:
+    facts = good()
+    facts["live"]["validations"].append(
+        {
+            "id": "val-2",
+            "dossier": DOSSIER,
+            "rating": "unsatisfactory",
+            "written_at": "2026-11-11T10:00:00Z",
+        }
+    )
+    assert status(ValidationWritten(), facts) is FAIL
+
+
+def test_a_check_grows_old() -> None:
+    rule = Rule("x", Mode.BLOCK, CheckRecent(check="drift", max_age_days=30))
+    assert judge_rule(rule, good(), NOW).status is PASS
+    assert judge_rule(rule, good(), NOW + timedelta(days=20)).status is FAIL
+    facts = good()
+    facts["live"]["runs"] = [run("run-e", "drift", finished_at="2026-11-30T10:00:00Z")]
+    assert judge_rule(rule, facts, NOW + timedelta(days=20)).status is PASS
+    assert status(CheckRecent(check="explainability", max_age_days=30), good()) is INSUFFICIENT
+
+
+def test_failed_and_cancelled_runs_are_attempts_too() -> None:
+    facts = good()
+    facts["runs"] += [
+        run("run-x", "fairness", state="failed", grade=""),
+        run("run-y", "fairness", state="cancelled", grade=""),
+    ]
+    assert status(MaxAttempts(check="fairness", limit=3), facts) is PASS
+    assert status(MaxAttempts(check="fairness", limit=2), facts) is FAIL
+    assert status(MaxAttempts(check="explainability", limit=2), facts) is INSUFFICIENT
+
+
+def test_the_same_output_twice() -> None:
+    facts = good()
+    assert status(DeterministicOutput(), facts) is INSUFFICIENT
+    facts["runs"].append(run("run-q", "performance"))
+    assert status(DeterministicOutput(), facts) is PASS
+    facts["runs"][-1]["cube"] = TEST
+    assert status(DeterministicOutput(), facts) is FAIL
+
+
+def test_conditions_join_sentences_and_figures() -> None:
+    tier, pinned = TierSet(tiers=(2,)), ArtifactPinned()
+    either = judge_rule(Rule("x", Mode.BLOCK, AnyOf((tier, pinned))), good(), NOW)
+    assert either.status is PASS
+    assert either.sentence.startswith("At least one of: ")
+    assert len(either.figures) == 2
+    both = judge_rule(Rule("x", Mode.BLOCK, AllOf((tier, pinned))), good(), NOW)
+    assert (both.status, both.reason) == (FAIL, "The tier is 1.")
+    assert status(TierSet(), good() | {"use": {}}) is INSUFFICIENT
+
+
+def test_every_kind_has_a_sentence_and_a_name() -> None:
+    assert len(KINDS) >= 15
+    for name, kind in KINDS.items():
+        assert kind.kind == name
+
+
+def test_missing_names_the_fact() -> None:
+    assert str(Missing("use.tier", "is missing")) == "use.tier is missing"
