@@ -15,7 +15,9 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def measurement(metric: str, slice_: dict[str, str], value: float | None, **more: Any) -> dict[str, Any]:
+def measurement(
+    metric: str, slice_: dict[str, str], value: float | None, **more: Any
+) -> dict[str, Any]:
     return {
         "metric": metric, "slice": slice_, "value": value, "lower": None, "upper": None,
         "level": None, "n": None, "undefined": "", "method": "", "unit": "", **more,
@@ -107,7 +109,12 @@ def _drift() -> dict[str, Any]:
 
 
 def _explainability() -> dict[str, Any]:
-    bars = [("weeks worked", 1.2412), ("education", 0.9031), ("age", 0.7713), ("capital gains", 0.6044)]
+    bars = [
+        ("weeks worked", 1.2412),
+        ("education", 0.9031),
+        ("age", 0.7713),
+        ("capital gains", 0.6044),
+    ]
     plot = {
         "name": "importance", "kind": "bar", "title": "Mean absolute SHAP value", "x_label": "feature",
         "y_label": "log-odds", "series": [{"name": "importance", "points": [
@@ -146,7 +153,9 @@ def _evidence() -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def figure(name: str, value: float | None, ref: str, limit: str = "", **more: Any) -> dict[str, Any]:
+def figure(
+    name: str, value: float | None, ref: str, limit: str = "", **more: Any
+) -> dict[str, Any]:
     return {
         "name": name, "value": value, "lower": None, "upper": None, "n": None, "limit": limit,
         "unit": "", "ref": ref, **more,
@@ -154,7 +163,15 @@ def figure(name: str, value: float | None, ref: str, limit: str = "", **more: An
 
 
 def _controls() -> list[dict[str, Any]]:
-    eod = figure("equal opportunity difference", 0.0209, "E6", "at most 0.100", lower=-0.0171, upper=0.0589, n=6162)
+    eod = figure(
+        "equal opportunity difference",
+        0.0209,
+        "E6",
+        "at most 0.100",
+        lower=-0.0171,
+        upper=0.0589,
+        n=6162,
+    )
     acc = figure("accuracy", 0.9361, "E5", "at least 0.900", lower=0.9344, upper=0.9379, n=75478)
     race = figure("equal opportunity difference by race", None, "E6", "at most 0.100")
     return [
@@ -186,7 +203,9 @@ def _signature(ref: str, name: str, role: str, meaning: str, minute: int) -> dic
     }  # fmt: skip
 
 
-def _dataset(ref: str, name: str, title: str, digest: str, purpose: str, rows: int) -> dict[str, Any]:
+def _dataset(
+    ref: str, name: str, title: str, digest: str, purpose: str, rows: int
+) -> dict[str, Any]:
     return {
         "ref": ref, "name": name, "title": title, "digest": digest, "purposes": [purpose], "rows": rows,
         "columns": ["age", "class_of_worker", "education", "weeks_worked", "sex", "race", "income"],
