@@ -3,3 +3,16 @@ from django.apps import AppConfig
 
 class GovernanceConfig(AppConfig):
     name = "governance"
+
+    def ready(self) -> None:
+        from audit.outbox import subscribe
+        from governance import entries  # noqa: F401
+        from governance.services import deployments, loop
+        from registry.services import register_decision_check
+
+        register_decision_check(deployments.check_decision)
+        subscribe("monitoring.breach.opened", "react-to-breach", loop.react_to_breach)
+        subscribe("registry.version.registered", "answer-retraining", loop.answer_retraining)
+        subscribe(
+            "registry.deployment.recorded", "look-at-deployment", deployments.look_at_deployment
+        )

@@ -1,0 +1,95 @@
+"""What this layer writes into the audit log. The scope of its entries is the id of the model."""
+
+from datetime import datetime
+from typing import Optional
+from uuid import UUID
+
+from audit.catalogue import define
+
+define(
+    "governance.waiver.requested",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    controls=list[str],
+    ends_at=datetime,
+)
+for _what in ("granted", "refused", "ended"):
+    define(
+        f"governance.waiver.{_what}",
+        model=str,
+        number=int,
+        use=str,
+        environment=str,
+        controls=list[str],
+        ends_at=datetime,
+    )
+for _what in ("started", "lifted"):
+    define(
+        f"governance.suspension.{_what}",
+        model=str,
+        number=int,
+        use=str,
+        environment=str,
+        effect=str,
+        breach=Optional[UUID],
+    )
+define(
+    "governance.incident.opened",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    breach=Optional[UUID],
+)
+define(
+    "governance.incident.classified",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    incident_class=str,
+    aware_at=datetime,
+)
+for _what in ("dismissed", "closed"):
+    define(f"governance.incident.{_what}", model=str, number=int, use=str, environment=str)
+define(
+    "governance.finding.opened",
+    model=str,
+    number=int,
+    severity=str,
+    breach=Optional[UUID],
+    due_at=Optional[datetime],
+)
+define("governance.finding.closed", model=str, number=int, severity=str)
+define(
+    "governance.retraining.requested",
+    model=str,
+    number=int,
+    breach=Optional[UUID],
+    incident=Optional[UUID],
+)
+define("governance.retraining.answered", model=str, number=int, answered_by=int)
+define(
+    "governance.gate_decision.made",
+    answer=str,
+    judged=str,
+    verdict=str,
+    mode=str,
+    purpose=str,
+    path=str,
+    standing=str,
+    model=Optional[str],
+    number=Optional[int],
+    use=Optional[str],
+    environment=Optional[str],
+    artifact_digest=Optional[str],
+    policy=Optional[str],
+    policy_revision=Optional[int],
+    policy_digest=Optional[str],
+    denied_by=list[str],
+    waivers=list[str],
+    not_after=Optional[datetime],
+    attestation_digest=Optional[str],
+)
