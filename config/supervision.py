@@ -13,6 +13,7 @@ from pathlib import Path
 
 PIPE = "COUNTERSIGN_PARENT_PIPE"
 GRACE = 15.0
+ROOT = Path(__file__).resolve().parent.parent
 MAX_RESTARTS = 5
 RESTART_WINDOW = 60.0
 
@@ -38,7 +39,7 @@ def end_with_parent() -> None:
 
 @dataclass
 class Child:
-    """One supervised process."""
+    """One supervised process: our interpreter with `arguments`."""
 
     name: str
     arguments: list[str]
@@ -48,7 +49,8 @@ class Child:
     def start(self, pipe: int) -> None:
         self.starts.append(time.monotonic())
         self.process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
-            [sys.executable, str(Path(__file__).resolve().parent.parent / "manage.py"), *self.arguments],
+            [sys.executable, *self.arguments],
+            cwd=ROOT,
             pass_fds=[pipe],
             env={**os.environ, PIPE: str(pipe)},
             start_new_session=True,
@@ -67,6 +69,31 @@ class Child:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+def embedded() -> list[Child]:
+    """The two children of the embedded mode."""
+    return [
+        Child("web", [str(ROOT / "manage.py"), "web"]),
+        Child("worker", [str(ROOT / "manage.py"), "work"]),
+    ]
+
+
+def separate() -> list[Child]:
+    """The processes of production, one for each duty, on this machine."""
+    celery = ["-m", "celery", "-A", "config"]
+    return [
+        Child("web", [str(ROOT / "manage.py"), "web"]),
+        Child("worker", [*celery, "worker", "-Q", "default,checks", "-c", "2", "-l", "WARNING"]),
+        Child("beat", [*celery, "beat", "-l", "WARNING", f"--schedule={_beat_schedule()}"]),
+        Child("sequencer", [str(ROOT / "manage.py"), "audit_sequencer"]),
+    ]
+
+
+def _beat_schedule() -> Path:
+    from django.conf import settings
+
+    return Path(settings.COUNTERSIGN.data_dir) / "beat-schedule"
 
 
 class Supervisor:

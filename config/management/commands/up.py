@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.actor import Actor
-from config.supervision import Child, Supervisor
+from config.supervision import Supervisor, embedded
 from kernel import keys
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 "production runs its processes apart: web, celery worker, celery beat and audit_sequencer"
             )
         say(f"Countersign serves at {settings.COUNTERSIGN.public_url} (Ctrl-C ends it)")
-        supervisor = Supervisor([Child("web", ["web"]), Child("worker", ["work"])], say)
+        supervisor = Supervisor(embedded(), say)
         supervisor.start()
         if supervisor.run():
             raise CommandError("a process could not stay up; see the messages above")
