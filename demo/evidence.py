@@ -102,10 +102,12 @@ def _alter_sqlite(database: Path) -> str:
 
 
 def _overwrite(key: int, leaf: bytes) -> None:
+    from audit import triggers
+
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER USER")
         cursor.execute("UPDATE audit_entry SET leaf = %s WHERE id = %s", [leaf, key])
-        cursor.execute("ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER ALL")
+        triggers.ensure(connection)
 
 
 def _manage(
