@@ -3,14 +3,18 @@
 Facts are the dossier's document with what is true beside it now:
 
     {"model": {"name", "kind", ...},
-     "version": {"artifact_digest", "artifact_format", "code_commit", "input_spec", "claims", ...},
+     "version": {"artifact": {"digest", "format"}, "code_commit", "input_spec", "claims", ...},
      "use": {"name", "purpose", "tier", ...},
-     "datasets": [{"name", "digest", "purpose", "source", "parents"}],
-     "evidence": [{"id", "kind", "digest", "added_at"}],
+     "datasets": [{"name", "digest", "purposes", "source", "sources"}],
+     "evidence": [{"id", "kind", "digest"}],
      "runs": [{"id", "kind", "purpose", "state", "grade", "dataset", "finished_at",
                "measurements": [{"metric", "slice", "value", "lower", "upper", "level", "n", ...}]}],
-     "live": {"dossier": digest, "runs": [addenda], "evidence": [addenda],
-              "validations": [...], "findings": {"counts": {severity: int}, "open": [...]}}}
+     "live": {"dossier": digest, "artifact_stored": bool,
+              "runs": [addenda], "evidence": [addenda], "added": {evidence id: instant},
+              "validations": [{"id", "dossier", "rating", "written_at"}],
+              "findings": {"counts": {severity: int}, "open": [{"id", "severity"}]}}}
+
+`governance.dossiers` builds them.
 """
 
 import re

@@ -38,9 +38,9 @@ class ArtifactPinned(Control):
         return f"The artifact is pinned by its SHA-256{held}."
 
     def judge(self, facts: Facts, now: datetime) -> Judgement:
-        digest = read.digest(facts, "version.artifact_digest")
+        digest = read.digest(facts, "version.artifact.digest")
         figure = {"label": "artifact", "value": digest}
-        if self.stored and not read.flag(facts, "version.artifact_stored"):
+        if self.stored and not read.flag(facts, "live.artifact_stored"):
             reason = "Only the digest of the artifact is known; its bytes are not kept."
             return Judgement(Status.FAIL, reason, [figure], [digest])
         return Judgement(Status.PASS, "The digest is on record.", [figure], [digest])
@@ -55,7 +55,7 @@ class ArtifactFormatSafe(Control):
         return f"The artifact's format runs no code when loaded: {listed(self.formats, 'or')}."
 
     def judge(self, facts: Facts, now: datetime) -> Judgement:
-        found = read.text(facts, "version.artifact_format")
+        found = read.text(facts, "version.artifact.format")
         figure = {"label": "format", "value": found}
         if found in self.formats:
             return Judgement(Status.PASS, f"The format is {found}.", [figure])
@@ -108,11 +108,13 @@ class DatasetLineageComplete(Control):
         found: dict[str, list[str]] = {purpose: [] for purpose in self.purposes}
         digests: list[str] = []
         for index, dataset in enumerate(datasets):
-            purpose = read.text(dataset, "purpose")
-            if purpose in found:
-                self._origin(dataset, f"datasets[{index}]")
-                found[purpose].append(read.text(dataset, "name"))
-                digests.append(read.digest(dataset, "digest"))
+            purposes = read.items(dataset, "purposes", may_be_empty=True)
+            # Data that others were made from has no purpose, and says where it is from all the same.
+            self._origin(dataset, f"datasets[{index}]")
+            for purpose in self.purposes:
+                if purpose in purposes:
+                    found[purpose].append(read.text(dataset, "name"))
+            digests.append(read.digest(dataset, "digest"))
         figures = [
             {"label": f"{purpose} data", "value": ", ".join(names)}
             for purpose, names in found.items()
@@ -125,8 +127,8 @@ class DatasetLineageComplete(Control):
         return Judgement(Status.PASS, "Each dataset says where it is from.", figures, digests)
 
     def _origin(self, dataset: Mapping[str, Any], path: str) -> None:
-        parents = dataset.get("parents")
-        if isinstance(parents, list | tuple) and parents:
+        sources = dataset.get("sources")
+        if isinstance(sources, list | tuple) and sources:
             return
         source = dataset.get("source")
         if not isinstance(source, str) or not source.strip():
@@ -155,7 +157,7 @@ class EvidencePresent(Control):
         found = [one for one in everything if read.text(one, "kind") == self.evidence]
         digests = [read.digest(one, "digest") for one in found]
         if self.max_age_days is not None:
-            found = [one for one in found if self._young(one, now)]
+            found = [one for one in found if self._young(one, facts, now)]
         ids = [read.text(one, "id") for one in found]
         figure = {"label": f"evidence '{self.evidence}'", "value": len(found), "n": len(digests)}
         if len(found) >= self.count:
@@ -163,8 +165,9 @@ class EvidencePresent(Control):
         reason = f"{len(found) or 'None'} on record that counts; {self.count} asked."
         return Judgement(Status.INSUFFICIENT, reason, [figure], ids)
 
-    def _young(self, one: Mapping[str, Any], now: datetime) -> bool:
-        age = read.age_days(read.instant(one, "added_at"), now, "added_at")
+    def _young(self, one: Mapping[str, Any], facts: Facts, now: datetime) -> bool:
+        added = read.instant(facts, f"live.added.{read.text(one, 'id')}")
+        age = read.age_days(added, now, "its addition")
         return self.max_age_days is None or age <= self.max_age_days
 
 

@@ -48,14 +48,15 @@ def is_about(run: Mapping[str, Any], check: str | None, purpose: str | None, fac
     return purpose is None or purpose in _purposes(run, facts)
 
 
-def _purposes(run: Mapping[str, Any], facts: Facts) -> set[str]:
+def _purposes(run: Mapping[str, Any], facts: Facts) -> set[Any]:
     if not isinstance(run.get("dataset"), Mapping):
         return set()
     digest = read.digest(run, "dataset.digest")
     return {
-        read.text(dataset, "purpose")
+        purpose
         for dataset in read.objects(facts, "datasets")
         if read.digest(dataset, "digest") == digest
+        for purpose in read.items(dataset, "purposes", may_be_empty=True)
     }
 
 

@@ -50,9 +50,7 @@ def good() -> dict[str, Any]:
         "model": {"name": "income-screening", "kind": "machine_learned"},
         "version": {
             "number": 2,
-            "artifact_digest": "a" * 64,
-            "artifact_stored": True,
-            "artifact_format": "onnx",
+            "artifact": {"name": "model.onnx", "digest": "a" * 64, "format": "onnx"},
             "code_commit": "0123456789abcdef",
             "code_repository": "https://example.org/code",
             "input_spec": {"features": ["age", "hours", "education"]},
@@ -70,26 +68,19 @@ def good() -> dict[str, Any]:
             {
                 "name": "census-1994",
                 "digest": TRAINING,
-                "purpose": "training",
+                "purposes": ["training"],
                 "source": "US Census Bureau",
-                "parents": [],
+                "sources": [],
             },
             {
                 "name": "census-1995",
                 "digest": TEST,
-                "purpose": "test",
+                "purposes": ["test", "reference"],
                 "source": "",
-                "parents": [TRAINING],
+                "sources": [{"name": "census-1994", "digest": TRAINING, "transformation": "split"}],
             },
         ],
-        "evidence": [
-            {
-                "id": "ev-1",
-                "kind": "data_sheet",
-                "digest": "6" * 64,
-                "added_at": "2026-11-01T09:00:00Z",
-            }
-        ],
+        "evidence": [{"id": "ev-1", "kind": "data_sheet", "digest": "6" * 64}],
         "runs": [
             run("run-p", "performance", measurement("accuracy", 0.936)),
             run(
@@ -116,8 +107,10 @@ def good() -> dict[str, Any]:
         ],
         "live": {
             "dossier": DOSSIER,
+            "artifact_stored": True,
             "runs": [],
             "evidence": [],
+            "added": {"ev-1": "2026-11-01T09:00:00Z"},
             "validations": [
                 {
                     "id": "val-1",

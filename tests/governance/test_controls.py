@@ -288,11 +288,11 @@ def test_each_group_and_enough_of_them() -> None:
 @pytest.mark.parametrize(
     ("control", "path", "value", "expected"),
     [
-        (ArtifactPinned(), "version.artifact_digest", "A" * 64, INSUFFICIENT),
-        (ArtifactPinned(stored=True), "version.artifact_stored", False, FAIL),
-        (ArtifactPinned(), "version.artifact_stored", False, PASS),
-        (ArtifactFormatSafe(), "version.artifact_format", "pickle", FAIL),
-        (ArtifactFormatSafe(), "version.artifact_format", "", INSUFFICIENT),
+        (ArtifactPinned(), "version.artifact.digest", "A" * 64, INSUFFICIENT),
+        (ArtifactPinned(stored=True), "live.artifact_stored", False, FAIL),
+        (ArtifactPinned(), "live.artifact_stored", False, PASS),
+        (ArtifactFormatSafe(), "version.artifact.format", "pickle", FAIL),
+        (ArtifactFormatSafe(), "version.artifact.format", "", INSUFFICIENT),
         (CodeCommitRecorded(), "version.code_commit", "main", INSUFFICIENT),
         (CodeCommitRecorded(), "version.code_repository", "", PASS),
         (CodeCommitRecorded(repository=True), "version.code_repository", "", INSUFFICIENT),
@@ -356,17 +356,17 @@ def test_a_fact_decides(control: Control, path: str, value: Any, expected: Statu
 
 def test_a_dataset_without_source_or_parents_breaks_the_lineage() -> None:
     facts = good()
-    facts["datasets"][1]["parents"] = []
+    facts["datasets"][1]["sources"] = []
     assert status(DatasetLineageComplete(), facts) is INSUFFICIENT
-    assert status(DatasetLineageComplete(purposes=("training",)), facts) is PASS
-    assert status(DatasetLineageComplete(purposes=("reference",)), facts) is INSUFFICIENT
+    facts = good()
+    assert status(DatasetLineageComplete(purposes=("reference",)), facts) is PASS
+    assert status(DatasetLineageComplete(purposes=("production",)), facts) is INSUFFICIENT
 
 
 def test_an_addendum_counts_as_evidence() -> None:
     facts = good()
-    facts["live"]["evidence"] = [
-        facts["evidence"][0] | {"id": "ev-2", "added_at": "2026-11-19T09:00:00Z"}
-    ]
+    facts["live"]["evidence"] = [facts["evidence"][0] | {"id": "ev-2"}]
+    facts["live"]["added"]["ev-2"] = "2026-11-19T09:00:00Z"
     assert status(EvidencePresent(evidence="data_sheet", max_age_days=5), facts) is PASS
 
 

@@ -65,10 +65,13 @@ MUTATIONS: dict[str, tuple[str, Callable[[Facts], None]]] = {
     "grade missing": ("accuracy", drop(lambda facts: facts["runs"][0], "grade")),
     "datasets empty": ("data-lineage", put(lambda facts: facts, "datasets", [])),
     "datasets a text": ("data-lineage", put(lambda facts: facts, "datasets", "census")),
-    "digest empty": ("artifact-pinned", put(lambda facts: facts["version"], "artifact_digest", "")),
+    "digest empty": (
+        "artifact-pinned",
+        put(lambda facts: facts["version"]["artifact"], "digest", ""),
+    ),
     "stored the text false": (
         "artifact-pinned",
-        put(lambda facts: facts["version"], "artifact_stored", "false"),
+        put(lambda facts: facts["live"], "artifact_stored", "false"),
     ),
     "findings missing": ("no-open-findings", drop(lambda facts: facts["live"], "findings")),
     "findings null": ("no-open-findings", put(counts, "high", None)),
