@@ -1,0 +1,172 @@
+"""One version: where it stands, why, what was measured, what it is made of, what happened to it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from accounts.web import actor_of
+from governance.models import Approval, Review, Waiver
+from monitoring.models import CheckRun, Measurement
+from registry.models import Dataset, DatasetLineage, DatasetUse, ModelVersion
+from web import offers, timeline
+from web.comparison import Change, Shift, changes, shifts
+from web.pages import find, page, show
+from web.standings import places_of, pronounce
+
+UNDER_WAY = (CheckRun.State.QUEUED, CheckRun.State.RUNNING)
+
+
+def find_version(request: HttpRequest, name: str, number: int) -> ModelVersion:
+    rows = ModelVersion.objects.select_related(
+        "model", "author", "registered_by", "last_edited_by", "artifact", "parent"
+    )
+    return find(rows, request, "model", model__name=name, number=number)
+
+
+@page()
+def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    return show_version(request, find_version(request, name, number))
+
+
+def show_version(
+    request: HttpRequest, row: ModelVersion, *, status: int = 200, **forms: Any
+) -> HttpResponse:
+    """The page, with `forms` that were refused in place of fresh ones."""
+    places = places_of(row)
+    runs = validation_runs(row)
+    baseline = approved_before(row)
+    context = {
+        "model": row.model,
+        "version": row,
+        "places": places,
+        "verdict": pronounce(row, places[0]) if places else None,
+        "review": _open_review(row),
+        "waivers": Waiver.objects.filter(version=row, ended_at=None).select_related("environment"),
+        "runs": runs,
+        "running": sum(run.state in UNDER_WAY for run in runs),
+        "refresh_url": reverse("web:version-runs", args=[row.model.name, row.number]),
+        "results": _results(runs),
+        "evidence": row.evidence.select_related("blob", "added_by"),
+        "data": _data(row),
+        "baseline": baseline,
+        "changes": _changes(baseline, row) if baseline else [],
+        "shifts": _shifts(baseline, row) if baseline else [],
+        "events": timeline.events(row),
+        "offers": offers.for_version(row, actor_of(request)),
+        **forms,
+    }
+    return show(request, "models/version.html", context, status=status)
+
+
+@page()
+def runs(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """The table of check runs alone, for a page that refreshes it while some are under way."""
+    row = find_version(request, name, number)
+    found = validation_runs(row)
+    running = sum(run.state in UNDER_WAY for run in found)
+    context = {"runs": found, "running": running, "refresh_url": request.path}
+    response = show(request, "parts/runs.html", context)
+    if not running:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+def validation_runs(row: ModelVersion) -> list[CheckRun]:
+    """All runs for validation, newest first; failed and cancelled ones are part of the record."""
+    found = CheckRun.objects.filter(version=row, purpose=CheckRun.Purpose.VALIDATION)
+    return list(found.select_related("dataset", "reference").defer("mapping", "config")[:100])
+
+
+def _results(runs: Sequence[CheckRun]) -> list[tuple[CheckRun, list[Measurement]]]:
+    """The newest succeeded run of each kind with its measurements."""
+    newest: dict[str, CheckRun] = {}
+    for run in runs:
+        if run.state == CheckRun.State.SUCCEEDED:
+            newest.setdefault(run.kind, run)
+    found: dict[Any, list[Measurement]] = {run.pk: [] for run in newest.values()}
+    for one in Measurement.objects.filter(run__in=list(found)):
+        found[one.run_id].append(one)
+    return [(run, found[run.pk]) for run in newest.values()]
+
+
+def _data(row: ModelVersion) -> list[tuple[Dataset, list[str], list[DatasetLineage]]]:
+    """The datasets with what each was used for and what it was made from."""
+    uses = DatasetUse.objects.filter(version=row).select_related("dataset").order_by("purpose")
+    purposes: dict[Dataset, list[str]] = {}
+    for use in uses:
+        purposes.setdefault(use.dataset, []).append(use.get_purpose_display())
+    lineage = DatasetLineage.objects.filter(child__in=list(purposes)).select_related("parent")
+    sources: dict[Any, list[DatasetLineage]] = {}
+    for line in lineage:
+        sources.setdefault(line.child_id, []).append(line)
+    return [(one, names, sources.get(one.pk, [])) for one, names in purposes.items()]
+
+
+def _open_review(row: ModelVersion) -> Review | None:
+    return Review.objects.filter(version=row, state="open").select_related("environment").first()
+
+
+def approved_before(row: ModelVersion) -> ModelVersion | None:
+    """The version of the same model that was approved last, other than this one."""
+    approval = (
+        Approval.objects.filter(version__model_id=row.model_id)
+        .exclude(version=row)
+        .select_related("version__model", "version__parent", "version__author")
+        .first()
+    )
+    return approval.version if approval else None
+
+
+def _changes(before: ModelVersion, after: ModelVersion) -> list[Change]:
+    return changes(_record(before), _record(after))
+
+
+def _record(row: ModelVersion) -> dict[str, Any]:
+    datasets = DatasetUse.objects.filter(version=row).order_by("purpose", "dataset__name")
+    return {
+        "artifact digest": row.artifact_digest,
+        "artifact format": row.artifact_format,
+        "code commit": row.code_commit,
+        "code repository": row.code_repository,
+        "author": str(row.author),
+        "description": row.description,
+        "data": [f"{purpose}: {name}" for purpose, name in datasets.values_list("purpose", "dataset__name")],
+        "parameters": row.parameters,
+        "environment": row.environment,
+        "inputs": row.input_spec or {},
+    }
+
+
+_HEADLINES = (
+    "accuracy",
+    "roc_auc",
+    "balanced_accuracy",
+    "brier_score",
+    "equal_opportunity_difference",
+    "demographic_parity_difference",
+    "selection_rate",
+)
+
+
+def _shifts(before: ModelVersion, after: ModelVersion) -> list[Shift]:
+    """Headline figures measured on both, on the newest succeeded run of each."""
+
+    def headline(row: ModelVersion) -> list[Measurement]:
+        rows = Measurement.objects.filter(
+            run__version=row,
+            run__state=CheckRun.State.SUCCEEDED,
+            run__purpose=CheckRun.Purpose.VALIDATION,
+            metric__in=_HEADLINES,
+        )
+        overall = [one for one in rows.order_by("run_id", "id") if _overall(one.slice)]
+        return list({(one.metric, str(one.slice), one.attribute): one for one in overall}.values())
+
+    return shifts(headline(before), headline(after))
+
+
+def _overall(slice_: dict[str, str]) -> bool:
+    return all(group == "*" for group in slice_.values())
+
+
