@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from reportlab.platypus import Flowable
 
@@ -32,7 +32,7 @@ def read_bundle(data: bytes) -> ReportBundle:
     """Read a bundle.
 
     Raises:
-        BadBundle: not JSON, not canonical, or of another schema.
+        BadBundle: not JSON, not canonical, of another schema, or citing evidence it does not list.
     """
     try:
         bundle = json.loads(data)
@@ -43,7 +43,26 @@ def read_bundle(data: bytes) -> ReportBundle:
         raise BadBundle("the bundle is not in canonical form (RFC 8785)", field="bundle")
     if not isinstance(bundle, dict) or bundle.get("schema") != SCHEMA:
         raise BadBundle(f"the bundle's schema is not {SCHEMA}", field="bundle")
+    indexed = {row["ref"] for row in bundle["evidence"]}
+    dangling = sorted({ref for ref in _cited(bundle) if ref and ref not in indexed})
+    if dangling:
+        raise BadBundle(f"no row of the evidence index is {', '.join(dangling)}", field="bundle")
     return bundle  # type: ignore[return-value]
+
+
+def _cited(value: Any) -> Iterator[str]:
+    """Every evidence id that anything in the bundle names."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("ref", "waiver"):
+                yield inner
+            elif key == "refs":
+                yield from inner
+            else:
+                yield from _cited(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _cited(inner)
 
 
 def render(bundle: bytes, *, proof: str | None, template_version: str = TEMPLATE_VERSION) -> bytes:
