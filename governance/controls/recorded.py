@@ -180,24 +180,41 @@ class SensitiveAttributeNotAnInput(Control):
         return f"The model does not take {listed(self.attributes, 'or')} as input."
 
     def judge(self, facts: Facts, now: datetime) -> Judgement:
-        features = feature_names(facts)
-        taken = [name for name in self.attributes if name.casefold() in features]
-        figure = {"label": "inputs", "value": len(features)}
+        inputs = input_columns(facts)
+        columns = {name: sensitive_column(facts, name) for name in self.attributes}
+        taken = [name for name, column in columns.items() if {name.casefold(), column} & inputs]
+        figure = {"label": "inputs", "value": len(inputs)}
         if taken:
             return Judgement(Status.FAIL, f"The model takes {listed(taken)} as input.", [figure])
-        reason = f"None of its {len(features)} inputs is one of them."
+        reason = f"None of its {len(inputs)} inputs is one of them."
         return Judgement(Status.PASS, reason, [figure])
 
 
-def feature_names(facts: Facts) -> set[str]:
-    """The names of the model's inputs, in lower case; declared as texts or as objects with a name."""
+def input_columns(facts: Facts) -> set[str]:
+    """The columns that the model takes, in lower case."""
     names: set[str] = set()
-    for index, one in enumerate(read.items(facts, "version.input_spec.features")):
-        name = one.get("name") if isinstance(one, Mapping) else one
-        if not isinstance(name, str) or not name.strip():
-            raise Missing(f"version.input_spec.features[{index}]", "has no name")
-        names.add(name.strip().casefold())
+    for index, one in enumerate(read.objects(facts, "version.input_spec.features")):
+        column = one.get("column")
+        if not isinstance(column, str) or not column.strip():
+            raise Missing(f"version.input_spec.features[{index}].column", "is not stated")
+        names.add(column.strip().casefold())
     return names
+
+
+def sensitive_column(facts: Facts, attribute: str) -> str:
+    """The column of the data, in lower case, that holds a sensitive attribute.
+
+    Raises:
+        Missing: if the model's columns do not say; the name alone would prove nothing.
+    """
+    for one in read.items(facts, "columns.sensitive"):
+        name = one.get("name") if isinstance(one, Mapping) else one
+        if name == attribute:
+            column = (one.get("column") if isinstance(one, Mapping) else None) or name
+            if not isinstance(column, str):
+                raise Missing(f"the column of {attribute}", "is not a text")
+            return column.strip().casefold()
+    raise Missing(f"the column of {attribute}", "is not declared")
 
 
 UseField = Literal[

@@ -53,9 +53,12 @@ def good() -> dict[str, Any]:
             "artifact": {"name": "model.onnx", "digest": "a" * 64, "format": "onnx"},
             "code_commit": "0123456789abcdef",
             "code_repository": "https://example.org/code",
-            "input_spec": {"features": ["age", "hours", "education"]},
+            "input_spec": {
+                "features": [{"column": "age"}, {"column": "hours"}, {"column": "education"}]
+            },
             "claims": [{"metric": "accuracy", "value": 0.93, "slice": {}}],
         },
+        "columns": {"sensitive": ["sex", {"name": "race", "column": "RACE_CODE"}]},
         "use": {
             "name": "default",
             "tier": 1,
