@@ -151,6 +151,7 @@ class Review(models.Model):
     submitted_by = models.ForeignKey(User, models.PROTECT, related_name="submitted_reviews")
     submitted_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    closing_note = models.TextField(blank=True, help_text="why it was withdrawn or superseded")
 
     class Meta:
         ordering: ClassVar = ["submitted_at"]
