@@ -1,6 +1,6 @@
 """Monitors, the production data that they look at, and the breaches that they find."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -26,7 +26,9 @@ from monitoring.api.forms import (
     ObservationRequest,
     ResolveRequest,
 )
+from monitoring.configs import data_format
 from monitoring.models import Breach, Monitor, ObservationBatch
+from registry.schemas import guess_media_type
 
 _PLACE = ("version__model", "use", "environment")
 _MONITORS = Monitor.objects.select_related(*_PLACE, "reference")
@@ -126,7 +128,7 @@ class Observations(APIView):
             environment=finding.environment_of(sent["environment"]),
             batch_id=sent["batch_id"],
             file=sent["file"],
-            media_type=sent.get("media_type") or sent["file"].content_type or "",
+            media_type=_media_type(sent),
             window_start=parse_rfc3339(sent["window_start"], "window_start", time_zone=zone),
             window_end=parse_rfc3339(sent["window_end"], "window_end", time_zone=zone),
             digest=sent.get("digest"),
@@ -185,6 +187,15 @@ class BreachResolve(APIView):
             breach, resolution=form.validated_data["resolution"], actor=actor_of(request)
         )
         return Response(BreachShown(finding.one_of(request, _BREACHES, id, "breach")).data)
+
+
+def _media_type(sent: dict[str, Any]) -> str:
+    """As stated; else as the client's part says; else as the file's name tells."""
+    stated = sent.get("media_type") or ""
+    part = sent["file"].content_type or ""
+    if stated or data_format(part) is not None:
+        return str(stated or part)
+    return guess_media_type(sent["file"].name)
 
 
 def _monitor(request: Request, id: UUID) -> Monitor:
