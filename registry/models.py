@@ -38,7 +38,7 @@ class Portfolio(models.Model):
         return self.name
 
 
-class RegisteredModel(models.Model):
+class RegisteredModel(models.Model):  # type: ignore[django-manager-missing]
     """A model: the name under which versions are governed. What kinds mean is data, in `kinds.py`."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -66,12 +66,12 @@ class RegisteredModel(models.Model):
         return self
 
 
-class RegisteredModelUserPermission(UserObjectPermissionBase):
+class RegisteredModelUserPermission(UserObjectPermissionBase):  # type: ignore[misc]
     """Guardian's direct foreign key: the roles that a user holds on a model now."""
 
     content_object = models.ForeignKey(RegisteredModel, models.CASCADE)
 
-    class Meta(UserObjectPermissionBase.Meta):
+    class Meta(UserObjectPermissionBase.Meta):  # type: ignore[misc]
         abstract = False
 
 

@@ -172,7 +172,7 @@ def open_blob(digest: str, *, verify: bool = False) -> BinaryIO:
     """
     stream = store().open(digest)
     if verify:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
         if found != digest:
             stream.close()
             raise Damaged(f"the bytes stored as {digest} have the SHA-256 {found}")

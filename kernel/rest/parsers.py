@@ -1,6 +1,7 @@
 """A JSON parser that refuses what Python's would let through: NaN, doubled names, megabytes."""
 
 import json
+from dataclasses import dataclass
 from typing import IO, Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ class StrictJSONParser(BaseParser):
         limit = settings.COUNTERSIGN.max_json_bytes
         data = stream.read(limit + 1)
         if len(data) > limit:
-            raise TooLarge(f"the JSON body is larger than {limit} bytes")
+            raise TooLarge(f"the JSON body is larger than {limit} bytes", field="body")
         return loads(data)
 
 
@@ -31,8 +32,8 @@ def loads(data: bytes) -> Any:
         Invalid: with the field where one can be named.
     """
     try:
-        return json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique
+        value = json.loads(
+            data.decode("utf-8"), parse_constant=_NotJSON, object_pairs_hook=_unique
         )
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
@@ -40,10 +41,27 @@ def loads(data: bytes) -> Any:
         raise Invalid(f"the body is not JSON: {error.msg} at line {error.lineno}") from None
     except RecursionError:
         raise Invalid("the body is nested too deeply") from None
+    if reason := _stray(value):
+        raise Invalid(reason)
+    return value
 
 
-def _no_constant(name: str) -> Any:
-    raise Invalid(f"{name} is not JSON; leave the field out, or say null")
+@dataclass(frozen=True)
+class _NotJSON:
+    """NaN or an infinity where a value should be, until the name it stands under is known."""
+
+    name: str
+
+
+def _stray(value: Any) -> str:
+    """Why `value`, or an item of it, is no JSON number; empty if all is well."""
+    if isinstance(value, _NotJSON):
+        return f"{value.name} is not JSON; leave the field out, or say null"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "the number is too large"
+    if isinstance(value, list):
+        return next(filter(None, map(_stray, value)), "")
+    return ""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -51,7 +69,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in result:
             raise Invalid("the name occurs twice in one object", field=name)
-        if isinstance(value, float) and value in (float("inf"), float("-inf")):
-            raise Invalid("the number is too large", field=name)
+        if reason := _stray(value):
+            raise Invalid(reason, field=name)
         result[name] = value
     return result

@@ -11,7 +11,7 @@ from audit.writing import write
 from kernel.errors import Conflict, Invalid, Unprocessable
 from kernel.moments import now
 from registry import demands, schemas
-from registry.models import Dataset, DatasetLineage, RegisteredModel
+from registry.models import Dataset, DatasetLineage, DatasetUse, RegisteredModel
 from registry.services.steps import blob_of, insert_once, note
 from registry.store import Stored
 
@@ -125,8 +125,8 @@ def store_dataset(
     at = now()
     row.blob = blob_of(stored, at)
     changed = ["blob"]
-    # What was stated at registration stands in dossiers; only what nobody stated is filled in.
-    if contents is not None and row.rows is None and not row.columns:
+    # What stands in dossiers does not change; only what nobody stated or used yet is filled in.
+    if contents is not None and row.rows is None and not row.columns and not _in_dossiers(row):
         row.rows, row.columns = contents.rows, list(contents.columns)
         changed += ["rows", "columns"]
     row.save(update_fields=changed)
@@ -138,6 +138,16 @@ def store_dataset(
         public={"dataset": row.name, "digest": row.digest, "size": stored.size},
     )
     return row
+
+
+def _in_dossiers(row: Dataset) -> bool:
+    """Did a version use the dataset, or anything made from it?"""
+    seen, front = {row.pk}, {row.pk}
+    while front:
+        derived = DatasetLineage.objects.filter(parent__in=front).values_list("child", flat=True)
+        front = set(derived) - seen
+        seen |= front
+    return DatasetUse.objects.filter(dataset__in=seen).exists()
 
 
 def _refuse_doubles(name: str, digest: str) -> None:

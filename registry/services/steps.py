@@ -86,7 +86,7 @@ def bump(version: ModelVersion, at: datetime, *, editor: UUID | None = None) -> 
     `editor` is who may not sign what follows; None where the change is nobody's own work.
     """
     in_write()
-    version.revision = F("revision") + 1  # type: ignore[assignment]
+    version.revision = F("revision") + 1
     version.frozen_at = None
     version.moment = at
     changed = ["revision", "frozen_at", "moment"]

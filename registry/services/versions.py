@@ -11,7 +11,7 @@ from audit.actor import Actor
 from audit.writing import RefusedConflict, write
 from kernel.errors import Conflict, Invalid, Unprocessable
 from registry import demands, formats
-from registry.models import Dataset, DatasetUse, ModelVersion, RegisteredModel
+from registry.models import Dataset, DatasetUse, ModelVersion, RegisteredModel, RevisionChange
 from registry.services.registration import open_model
 from registry.services.steps import blob_of, bump, insert_once, lock_version, note, tick
 from registry.store import Stored
@@ -95,6 +95,7 @@ def register_version(
             moment=at,
             **facts,
         )
+    RevisionChange.objects.create(version=version, revision=version.revision, at=at)
     model.last_number = version.number
     model.save(update_fields=["last_number"])
     _link(version, datasets)

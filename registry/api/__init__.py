@@ -1,0 +1,1 @@
+"""REST of the registry: thin views that read the request, call a service and tell the result."""
