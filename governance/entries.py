@@ -1,7 +1,6 @@
 """What this layer writes into the audit log. The scope of its entries is the id of the model."""
 
 from datetime import datetime
-from typing import Optional
 from uuid import UUID
 
 from audit.catalogue import define
@@ -33,7 +32,7 @@ for _what in ("started", "lifted"):
         use=str,
         environment=str,
         effect=str,
-        breach=Optional[UUID],
+        breach=UUID | None,
     )
 define(
     "governance.incident.opened",
@@ -41,7 +40,7 @@ define(
     number=int,
     use=str,
     environment=str,
-    breach=Optional[UUID],
+    breach=UUID | None,
 )
 define(
     "governance.incident.classified",
@@ -59,16 +58,16 @@ define(
     model=str,
     number=int,
     severity=str,
-    breach=Optional[UUID],
-    due_at=Optional[datetime],
+    breach=UUID | None,
+    due_at=datetime | None,
 )
 define("governance.finding.closed", model=str, number=int, severity=str)
 define(
     "governance.retraining.requested",
     model=str,
     number=int,
-    breach=Optional[UUID],
-    incident=Optional[UUID],
+    breach=UUID | None,
+    incident=UUID | None,
 )
 define("governance.retraining.answered", model=str, number=int, answered_by=int)
 define(
@@ -80,16 +79,16 @@ define(
     purpose=str,
     path=str,
     standing=str,
-    model=Optional[str],
-    number=Optional[int],
-    use=Optional[str],
-    environment=Optional[str],
-    artifact_digest=Optional[str],
-    policy=Optional[str],
-    policy_revision=Optional[int],
-    policy_digest=Optional[str],
+    model=str | None,
+    number=int | None,
+    use=str | None,
+    environment=str | None,
+    artifact_digest=str | None,
+    policy=str | None,
+    policy_revision=int | None,
+    policy_digest=str | None,
     denied_by=list[str],
     waivers=list[str],
-    not_after=Optional[datetime],
-    attestation_digest=Optional[str],
+    not_after=datetime | None,
+    attestation_digest=str | None,
 )

@@ -102,9 +102,9 @@ def standing_facts(version: ModelVersion, use: Use, environment: Environment) ->
     bindings = list(PolicyBinding.objects.filter(environment=environment))
     policies = {one.policy_id for one in bindings}
     judged_by = [one.policy_revision_id for one in approvals]
-    revisions = PolicyRevision.objects.filter(
-        Q(policy__in=policies) | Q(pk__in=judged_by)
-    ).defer("source")
+    revisions = PolicyRevision.objects.filter(Q(policy__in=policies) | Q(pk__in=judged_by)).defer(
+        "source"
+    )
     ended = Review.objects.filter(
         **here, state__in=[Review.State.APPROVED, Review.State.REJECTED], closed_at__isnull=False
     ).values_list("closed_at", flat=True)
@@ -170,9 +170,10 @@ def _approvals(rows: list[Approval]) -> Iterator[ApprovalFact]:
 
 @dataclass(frozen=True)
 class Collected:
-    """The facts of a decision and the rows that they are of."""
+    """The facts of a decision and the rows that they are of. `asked_about` are all that fit."""
 
     facts: GateFacts
+    asked_about: tuple[ModelVersion, ...] = ()
     version: ModelVersion | None = None
     use: Use | None = None
     environment: Environment | None = None
@@ -192,8 +193,13 @@ def candidates(question: Question) -> list[ModelVersion]:
     return list(rows.order_by("pk")[:10])
 
 
-def collect(question: Question, versions: list[ModelVersion], at: datetime) -> Collected:
-    """Read what the decision about `question` at `at` rests on. `versions` are those that fit."""
+def collect(
+    question: Question, versions: list[ModelVersion], at: datetime, *, hidden: bool = False
+) -> Collected:
+    """Read what the decision about `question` at `at` rests on.
+
+    `versions` are those that fit; `hidden` says that others fit of which the asker may not know.
+    """
     matches = tuple(
         Match(str(one.pk), one.model.name, one.number, one.artifact_digest) for one in versions
     )
@@ -203,15 +209,15 @@ def collect(question: Question, versions: list[ModelVersion], at: datetime) -> C
         .first()
     )
     mode = EnvironmentMode(setting.mode) if setting else None
-    facts = GateFacts(question, matches, mode)
+    facts = GateFacts(question, matches, mode, hidden=hidden)
     environment = setting.environment if setting else None
-    if len(versions) != 1:
-        return Collected(facts, environment=environment)
+    if len(versions) != 1 or hidden:
+        return Collected(facts, tuple(versions), environment=environment)
     version = versions[0]
     use = _use(version, question.use)
     if use is None or environment is None:
         facts = replace(facts, use=use.name if use else None)
-        return Collected(facts, version, use, environment)
+        return Collected(facts, (version,), version, use, environment)
     return _collect_place(facts, version, use, environment, at)
 
 
@@ -238,13 +244,9 @@ def _collect_place(
         use=use.name,
         standing=records,
         policy=policy,
-        breaches=tuple(
-            _breach(one) for one in Breach.objects.filter(**here, resolved_at=None)
-        ),
+        breaches=tuple(_breach(one) for one in Breach.objects.filter(**here, resolved_at=None)),
         waivers=tuple(_waivers(here)),
-        open_review=OpenReviewFact(
-            str(review.pk), review.revision, str(review.policy_revision_id)
-        )
+        open_review=OpenReviewFact(str(review.pk), review.revision, str(review.policy_revision_id))
         if review
         else None,
         live=tuple(
@@ -253,7 +255,7 @@ def _collect_place(
         ),
         dossier=dossier or "",
     )
-    return Collected(facts, version, use, environment, revision, dossier or "")
+    return Collected(facts, (version,), version, use, environment, revision, dossier or "")
 
 
 def _dossier(version: ModelVersion, found: StandingReport, review: Review | None) -> str | None:
@@ -265,7 +267,7 @@ def _dossier(version: ModelVersion, found: StandingReport, review: Review | None
         return review.dossier_id if review.revision == found.revision else None
     if found.approval is None or found.approval.revision != found.revision:
         return None
-    return Review.objects.values_list("dossier_id", flat=True).get(approval=found.approval.id)
+    return Review.objects.values_list("dossier_id", flat=True).get(approval__id=found.approval.id)
 
 
 def _policy_revision_to_judge_by(found: StandingReport) -> PolicyRevision | None:

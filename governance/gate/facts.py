@@ -106,7 +106,8 @@ class PolicyInForce:
 class GateFacts:
     """One snapshot of everything a decision rests on.
 
-    `matches` are the versions that fit; the rest is about the only one, and None where there is none.
+    `matches` are the versions that fit and `hidden` says that there are more, of which the asker may
+    not know; the rest is about the only one, and None where there is none.
     `live` are the intervals in which its digest ran in the environment for the use. `breaches` are
     the unresolved ones.
     """
@@ -122,6 +123,7 @@ class GateFacts:
     open_review: OpenReviewFact | None = None
     live: tuple[Interval, ...] = ()
     dossier: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True)

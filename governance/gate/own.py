@@ -21,7 +21,7 @@ def identity_controls(facts: GateFacts) -> Iterator[ControlResult]:
         remedy="Name a registered environment.",
     )
     yield _artifact(facts)
-    if len(facts.matches) == 1:
+    if len(facts.matches) == 1 and not facts.hidden:
         known = facts.use is not None
         yield own_result(
             "gate.use_known",
@@ -46,8 +46,9 @@ def _artifact(facts: GateFacts) -> ControlResult:
             f" of {question.model}." if question.digest and question.model else "."
         )
         return own_result("gate.artifact_known", False, sentence, reason, remedy=_REGISTER)
-    if len(facts.matches) > 1:
-        models = " and ".join(sorted({match.model for match in facts.matches}))
+    if len(facts.matches) > 1 or facts.hidden:
+        names = sorted({match.model for match in facts.matches})
+        models = " and ".join([*names, *(["another model"] if facts.hidden else [])])
         return own_result(
             "gate.artifact_known",
             False,

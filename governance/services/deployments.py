@@ -43,6 +43,8 @@ def look_at_deployment(entry: Entry) -> None:
 
 
 def _asked_in_time(deployment: Deployment) -> bool:
+    if deployment.gate_decision_id is None:
+        return False
     decision = GateDecision.objects.filter(pk=deployment.gate_decision_id).first()
     if decision is None or decision.answer != GateDecision.Answer.ALLOW:
         return False

@@ -29,9 +29,7 @@ SYSTEM = Actor.system("governance")
 _DAY = 86_400
 
 
-def start_monitors(
-    approval: Approval, policy: Policy, at: datetime, actor: Actor
-) -> list[Monitor]:
+def start_monitors(approval: Approval, policy: Policy, at: datetime, actor: Actor) -> list[Monitor]:
     """Begin the monitors that the policy wants, in the write that approves the locked version.
 
     One that watches already and is the same in all goes on.

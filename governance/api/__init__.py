@@ -1,0 +1,1 @@
+"""The REST of this layer, one module for each subject."""
