@@ -1,0 +1,60 @@
+"""Erasing personal data: the payload goes, the leaf and the tree stay, and the log says who and why."""
+
+from uuid import UUID
+
+from audit.actor import Actor
+from audit.models import Entry, PrivatePayload
+from audit.recording import record
+from audit.writing import RefusedConflict, write
+from kernel.errors import Invalid, NotFound
+from kernel.moments import now
+
+BASES = (
+    "gdpr_17_1_a",
+    "gdpr_17_1_b",
+    "gdpr_17_1_c",
+    "gdpr_17_1_d",
+    "gdpr_17_1_e",
+    "retention",
+    "other",
+)
+
+
+@write
+def erase_payload(*, actor: Actor, entry: UUID, basis: str, reason: str) -> Entry:
+    """Erase the private payload of an entry and record it.
+
+    `basis` is the legal ground, one of `BASES`; `reason` says more and is kept as a private payload of
+    the new entry. What backups still hold is erased when they age out: see the runbook.
+
+    Raises:
+        NotFound: if there is no such entry.
+        Invalid: if `basis` or `reason` is not said.
+        RefusedConflict: if the entry has no payload (any more).
+    """
+    if basis not in BASES:
+        raise Invalid(f"expected one of {', '.join(BASES)}", field="basis")
+    if not reason.strip():
+        raise Invalid("say why the payload is erased", field="reason")
+    found = Entry.objects.filter(uuid=entry).first()
+    if found is None:
+        raise NotFound("there is no such entry", field="entry")
+    deleted, _ = PrivatePayload.objects.filter(entry=found).delete()
+    if not deleted:
+        raise RefusedConflict(
+            "no_payload",
+            "the entry has no private payload",
+            field="entry",
+            object_type="entry",
+            object_id=entry,
+        )
+    return record(
+        "audit.payload.erased",
+        actor=actor,
+        at=now(),
+        object_type="entry",
+        object_id=str(entry),
+        public={"entry": entry, "basis": basis},
+        private={"reason": reason},
+        scope=found.scope,
+    )

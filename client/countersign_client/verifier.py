@@ -1,0 +1,697 @@
+"""Verify an export or a proof of a Countersign audit log, offline, with nothing but Python.
+
+This one file needs Python 3.11 and its standard library. It trusts nothing that an export says of
+itself: name the log's verifier key, and a checkpoint that you have held since earlier, if you have one.
+
+    python verifier.py EXPORT --vkey KEY_OR_FILE [--checkpoint FILE]...
+
+EXPORT is export.jsonl, a folder or a .zip that holds one, or a folder of tlog-tiles.
+Exit codes: 0 valid, 1 invalid, 3 no key was named, so nothing is decided, 64 wrong use.
+
+Formats: RFC 6962 tree, C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof; RFC 8032 Ed25519.
+"""
+
+import argparse
+import base64
+import binascii
+import hashlib
+import hmac
+import io
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = "countersign-log-export/1"
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+Progress = Callable[[int, int], None]
+
+
+class Untrue(Exception):
+    """Something is malformed, or is not what it claims to be."""
+
+
+# Ed25519 (RFC 8032, 5.1): verification alone, so nothing here needs to run in constant time.
+
+_P = 2**255 - 19
+_L = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_Point = tuple[int, int, int, int]
+
+
+def _recover_x(y: int, sign: int) -> int:
+    if y >= _P:
+        raise Untrue("a point is not on the curve")
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * pow(2, (_P - 1) // 4, _P) % _P
+    if (x * x - square) % _P or (x == 0 and sign):
+        raise Untrue("a point is not on the curve")
+    return _P - x if x & 1 != sign else x
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    left, right = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    c, d = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = right - left, d - c, d + c, right + left
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    result: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return result
+
+
+def _decompress(data: bytes) -> _Point:
+    number = int.from_bytes(data, "little")
+    y, sign = number & (2**255 - 1), number >> 255
+    x = _recover_x(y, sign)
+    return x, y, 1, x * y % _P
+
+
+_BASE_Y = 4 * pow(5, -1, _P) % _P
+_BASE: _Point = (_recover_x(_BASE_Y, 0), _BASE_Y, 1, _recover_x(_BASE_Y, 0) * _BASE_Y % _P)
+
+
+def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Say whether `signature` (64 bytes) over `message` was made with the key `public` (32 bytes)."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    try:
+        key, commitment = _decompress(public), _decompress(signature[:32])
+    except (Untrue, ValueError):
+        return False
+    scalar = int.from_bytes(signature[32:], "little")
+    if scalar >= _L:
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    challenge = int.from_bytes(digest, "little") % _L
+    left, right = _multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key))
+    return (
+        (left[0] * right[2] - right[0] * left[2]) % _P == 0
+        and (left[1] * right[2] - right[1] * left[2]) % _P == 0
+    )  # fmt: skip
+
+
+# Signed notes and checkpoints (C2SP).
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A tree head that the log has signed: its first `size` leaves have this `root`."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Untrue(f"{what} is not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise Untrue(f"{what} is not canonical base64")
+    return data
+
+
+def parse_vkey(vkey: str) -> tuple[str, bytes]:
+    """Return (name, public key) of a vkey `name+id+base64`."""
+    match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)", vkey.strip())
+    if match is None:
+        raise Untrue("a verifier key is written name+8 hex digits+base64")
+    name, key = match.group(1), decode_base64(match.group(3), "the verifier key")
+    if len(key) != 33 or key[0] != 1 or _key_id(name, key[1:]).hex() != match.group(2):
+        raise Untrue("the verifier key is damaged, or not Ed25519")
+    return name, key[1:]
+
+
+def _key_id(name: str, public: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n\x01" + public).digest()[:4]
+
+
+def parse_checkpoint(note: str) -> Checkpoint:
+    """Read a checkpoint without verifying who signed it."""
+    lines = note.partition("\n\n")[0].removesuffix("\n").split("\n")
+    if len(lines) < 3 or not lines[0] or not re.fullmatch(r"0|[1-9][0-9]{0,18}", lines[1]):
+        raise Untrue("a checkpoint has an origin, a size and a root")
+    root = decode_base64(lines[2], "the root of the checkpoint")
+    if len(root) != 32:
+        raise Untrue("the root of a checkpoint has 32 bytes")
+    return Checkpoint(lines[0], int(lines[1]), root)
+
+
+def open_checkpoint(note: str, vkeys: Iterable[str]) -> Checkpoint:
+    """Return the checkpoint if one of the keys has signed it under the name of its origin.
+
+    Raises:
+        Untrue: if it is malformed, unsigned by these keys, or one of their signatures is wrong.
+    """
+    body, blank, tail = note.rpartition("\n\n")
+    checkpoint = parse_checkpoint(note)
+    keys: dict[tuple[str, bytes], bytes] = {}
+    for name, key in map(parse_vkey, vkeys):
+        # A later epoch of a log signs with its keys under a path below its name.
+        if re.fullmatch(re.escape(name) + r"(/epochs/[1-9][0-9]*)?", checkpoint.origin):
+            keys[checkpoint.origin, _key_id(checkpoint.origin, key)] = key
+    if not blank or not tail.endswith("\n"):
+        raise Untrue("the checkpoint has no signatures")
+    verified = False
+    for line in tail[:-1].split("\n"):
+        match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/]+=*)", line)
+        if match is None:
+            raise Untrue("a signature line of the checkpoint is malformed")
+        data = decode_base64(match.group(2), "a signature")
+        public = keys.get((match.group(1), data[:4]))
+        if public is None:
+            continue
+        if not ed25519_verify(public, (body + "\n").encode(), data[4:]):
+            raise Untrue(f"the signature of {checkpoint.origin} on its checkpoint is wrong")
+        verified = True
+    if not verified:
+        raise Untrue(f"no key that you trust has signed the checkpoint of {checkpoint.origin}")
+    return checkpoint
+
+
+# The tree (RFC 6962 and RFC 9162).
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """The right edge of a growing tree."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._edge: list[bytes] = []
+
+    def append(self, leaf: bytes) -> None:
+        bits = self.size
+        while bits & 1:
+            leaf = _node(self._edge.pop(), leaf)
+            bits >>= 1
+        self._edge.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        if not self._edge:
+            return EMPTY_ROOT
+        result = self._edge[-1]
+        for left in self._edge[-2::-1]:
+            result = _node(left, result)
+        return result
+
+
+def _climb(index: int, last: int, proof: Sequence[bytes], old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """Walk both proofs' common path (RFC 9162, 2.1.3.2 and 2.1.4.2)."""
+    for sibling in proof:
+        if last == 0:
+            raise Untrue("the proof is too long")
+        if index & 1 or index == last:
+            old, new = _node(sibling, old), _node(sibling, new)
+            while index and not index & 1:
+                index, last = index >> 1, last >> 1
+        else:
+            new = _node(new, sibling)
+        index, last = index >> 1, last >> 1
+    if last:
+        raise Untrue("the proof is too short")
+    return old, new
+
+
+def check_inclusion(leaf: bytes, index: int, head: Checkpoint, proof: Sequence[bytes]) -> None:
+    """Check that the leaf hash is at `index` of the tree.
+
+    Raises:
+        Untrue: if it is not proven.
+    """
+    if not 0 <= index < head.size:
+        raise Untrue(f"there is no leaf {index} in a tree of {head.size}")
+    if _climb(index, head.size - 1, proof, leaf, leaf)[1] != head.root:
+        raise Untrue("the inclusion proof leads to another root")
+
+
+def check_consistency(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) -> None:
+    """Check that the newer tree extends the older one.
+
+    Raises:
+        Untrue: if it is not proven.
+    """
+    if old.origin != new.origin or not 0 < old.size <= new.size:
+        raise Untrue(f"a tree of {new.size} cannot extend one of {old.size} of {old.origin}")
+    if old.size == new.size:
+        if proof or old.root != new.root:
+            raise Untrue(f"two different trees of {old.size} entries were signed")
+        return
+    path = list(proof) if old.size & (old.size - 1) else [old.root, *proof]
+    if not path:
+        raise Untrue("the proof is too short")
+    index, last = old.size - 1, new.size - 1
+    while index & 1:
+        index, last = index >> 1, last >> 1
+    if _climb(index, last, path[1:], path[0], path[0]) != (old.root, new.root):
+        raise Untrue("the newer tree does not extend the older one")
+
+
+def verify_extension(old: str, new: str, proof: Sequence[bytes], vkeys: Sequence[str]) -> Checkpoint:
+    """Check that the signed checkpoint `new` extends the one held since earlier; return it."""
+    head = open_checkpoint(new, vkeys)
+    check_consistency(open_checkpoint(old, vkeys), head, proof)
+    return head
+
+
+def verify_proof(text: str, leaf: bytes, vkeys: Sequence[str]) -> tuple[int, Checkpoint]:
+    """Check a C2SP tlog-proof of the exact bytes `leaf`; return its index and checkpoint.
+
+    Raises:
+        Untrue: if it is malformed or does not prove it.
+    """
+    head, blank, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not blank or lines[0] != "c2sp.org/tlog-proof@v1":
+        raise Untrue("this is no tlog-proof")
+    rest = lines[2:] if len(lines) > 1 and lines[1].startswith("extra ") else lines[1:]
+    match = re.fullmatch(r"index (0|[1-9][0-9]{0,18})", rest[0]) if rest else None
+    if match is None:
+        raise Untrue("the proof names no index")
+    hashes = [decode_base64(line, "a hash of the proof") for line in rest[1:]]
+    if any(len(one) != 32 for one in hashes):
+        raise Untrue("a hash of the proof has not 32 bytes")
+    checkpoint = open_checkpoint(note, vkeys)
+    check_inclusion(leaf_hash(leaf), int(match.group(1)), checkpoint, hashes)
+    return int(match.group(1)), checkpoint
+
+
+# Exports.
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. `index`, `entry` and `type` name the entry, where it is one."""
+
+    code: str
+    message: str
+    index: int | None = None
+    entry: str | None = None
+    type: str | None = None
+
+    def __str__(self) -> str:
+        if self.index is None:
+            return f"{self.code}: {self.message}"
+        named = f"entry {self.entry or 'unknown'} at index {self.index}"
+        return f"{self.code}: {named} ({self.type or 'unknown type'}): {self.message}"
+
+
+@dataclass
+class Result:
+    """What was found wrong, what was checked, and what the reader should know besides."""
+
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    heads: list[Checkpoint] = field(default_factory=list)
+    entries: int = 0
+    payloads: int = 0
+    withheld: int = 0
+    erased: int = 0
+
+    @property
+    def valid(self) -> bool:
+        return not self.findings
+
+    def add(self, code: str, message: str) -> None:
+        self.findings.append(Finding(code, message))
+
+
+class _Section:
+    """One epoch of an export, read line by line in bounded memory."""
+
+    def __init__(self, line: dict[str, Any], vkeys: Sequence[str], older: Sequence[Checkpoint], result: Result):
+        self.result, self.tree, self.last = result, Tree(), -1
+        self.complete = line.get("complete") is True
+        self.head = Checkpoint(str(line.get("origin")), 0, EMPTY_ROOT)
+        self.signed = False
+        if note := line.get("checkpoint"):
+            try:
+                self.head = parse_checkpoint(note)
+                self.head = open_checkpoint(note, vkeys)
+                self.signed = True
+                result.heads.append(self.head)
+            except Untrue as error:
+                result.add("checkpoint", str(error))
+        self.older = [one for one in older if one.origin == self.head.origin]
+        self.extended: set[Checkpoint] = set()
+        self.cited: dict[str, Any] | None = None
+
+    def entry(self, line: dict[str, Any]) -> None:
+        """Check one entry: place, hash, proof, private payload."""
+        index, leaf = line.get("index"), line.get("leaf")
+        if not isinstance(index, int) or not isinstance(leaf, str):
+            raise Untrue("an entry has an index and a leaf")
+        self.result.entries += 1
+        data = leaf.encode()
+        computed = leaf_hash(data)
+        try:
+            content = json.loads(leaf)
+            if not isinstance(content, dict):
+                raise ValueError
+        except ValueError:
+            content = {}
+
+        def wrong(code: str, message: str) -> None:
+            self.result.findings.append(
+                Finding(code, message, index, content.get("id"), content.get("type"))
+            )
+
+        if index == 0 and content.get("type") == "audit.epoch.started":
+            self.cited = content.get("public")
+        if not content:
+            wrong("leaf", "the leaf is no JSON object")
+        if line.get("hash") != computed.hex():
+            wrong("leaf", "its bytes were altered: they do not have the hash that the log has")
+        if index <= self.last or (self.complete and index != self.last + 1):
+            wrong("order", f"it follows index {self.last}")
+        self.last = index
+        self.tree.append(computed)
+        self._compare_older()
+        if not self.complete:
+            try:
+                proof = [decode_base64(str(one), "a hash of the proof") for one in line.get("proof", ())]
+                check_inclusion(computed, index, self.head, proof)
+            except Untrue as error:
+                wrong("proof", str(error))
+        self._private(line.get("private"), content.get("private"), wrong)
+
+    def _private(self, private: Any, commitment: Any, wrong: Callable[[str, str], None]) -> None:
+        if commitment is None:
+            if private is not None:
+                wrong("payload", "it has a private payload that the log does not know")
+        elif private == "withheld":
+            self.result.withheld += 1
+        elif private == "erased":
+            self.result.erased += 1
+        elif isinstance(private, dict):
+            try:
+                salt = decode_base64(str(private.get("salt")), "the salt")
+                data = decode_base64(str(private.get("data")), "the payload")
+            except Untrue as error:
+                wrong("payload", str(error))
+                return
+            self.result.payloads += 1
+            if hmac.new(salt, data, hashlib.sha256).hexdigest() != commitment:
+                wrong("payload", "its private payload was altered: the log is committed to another")
+        else:
+            wrong("payload", "its private payload is gone, and no entry says that it was erased")
+
+    def _compare_older(self) -> None:
+        if not self.complete:
+            return
+        for one in self.older:
+            if one.size == self.tree.size:
+                self.extended.add(one)
+                if one.root != self.tree.root():
+                    self.result.add(
+                        "history",
+                        f"the log was rewritten: its first {one.size} entries are not those of the "
+                        "checkpoint that you hold",
+                    )
+
+    def consistency(self, line: dict[str, Any]) -> None:
+        """Take a proof that this section's checkpoint extends an older one."""
+        proof = [decode_base64(str(one), "a hash of the proof") for one in line.get("proof", ())]
+        for one in self.older:
+            if one.size == line.get("old"):
+                check_consistency(one, self.head, proof)
+                self.extended.add(one)
+
+    def follows(self, before: Checkpoint) -> None:
+        """Check that the first entry cites the epoch before this one."""
+        cited = self.cited or {}
+        if cited.get("cited_origin") != before.origin:
+            self.result.add("epoch", f"{self.head.origin} does not cite {before.origin} before it")
+        elif (cited.get("cited_size"), cited.get("cited_root")) == (before.size, before.root.hex()):
+            return
+        elif cited.get("kept_size") == before.size:
+            lost = int(cited.get("cited_size") or 0) - before.size
+            self.result.remarks.append(
+                f"{before.origin} lost its last {lost} entries in a restore, as the first entry of "
+                f"{self.head.origin} says"
+            )
+        else:
+            self.result.add("epoch", f"{self.head.origin} cites another tree of {before.origin}")
+
+    def end(self) -> None:
+        """Compare the whole with the checkpoint, and with those that the reader holds."""
+        if self.complete:
+            if self.tree.size != self.head.size:
+                self.result.add(
+                    "size", f"the checkpoint has {self.head.size} entries, the export {self.tree.size}"
+                )
+            elif self.tree.root() != self.head.root:
+                self.result.add("root", "the entries do not have the root that the log has signed")
+        for one in self.older:
+            if one.size > self.head.size:
+                self.result.add(
+                    "history", f"the log was cut: you hold {one.size} entries, it has {self.head.size}"
+                )
+            elif one.size == self.head.size and one.root != self.head.root:
+                self.result.add("history", f"the log was rewritten: two trees of {one.size} entries")
+            elif one.size not in (0, self.head.size) and one not in self.extended:
+                self.result.add(
+                    "history",
+                    f"nothing shows that the checkpoint extends yours of {one.size}: export the whole "
+                    "log, or with that checkpoint",
+                )
+
+
+def verify_lines(
+    lines: Iterable[bytes],
+    vkeys: Sequence[str],
+    older: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Result:
+    """Verify an export in JSON lines, in bounded memory. `older` holds notes from earlier."""
+    result = Result()
+    held = [open_checkpoint(note, vkeys) for note in older]
+    section: _Section | None = None
+    before: Checkpoint | None = None
+    seen: set[str] = set()
+    total, ended = 0, False
+    for number, raw in enumerate(lines, 1):
+        try:
+            line = json.loads(raw)
+            kind = line["kind"]
+            if number == 1 and (kind != "export" or line.get("format") != FORMAT):
+                raise Untrue(f"this is no {FORMAT}")
+            if kind == "export":
+                total = int(line.get("entries") or 0)
+            elif kind == "epoch":
+                _close(section, before)
+                before = section.head if section else None
+                section = _Section(line, vkeys, held, result)
+                seen.add(section.head.origin)
+            elif kind == "entry" and section:
+                section.entry(line)
+                if progress and result.entries % 2000 == 0:
+                    progress(result.entries, total)
+            elif kind == "consistency" and section:
+                section.consistency(line)
+            elif kind == "end":
+                ended = True
+                if line.get("entries") != result.entries:
+                    result.add("size", f"{line.get('entries')} entries were exported, {result.entries} are here")
+            else:
+                raise Untrue(f"a line of kind {kind} does not belong here")
+        except (Untrue, ValueError, KeyError, TypeError, AttributeError) as error:
+            result.add("format", f"line {number}: {error}")
+            if number == 1:
+                return result
+    _close(section, before)
+    if not ended:
+        result.add("size", "the export was cut: its last line is missing")
+    for one in held:
+        if one.origin not in seen:
+            result.add("history", f"the export has nothing of {one.origin}, whose checkpoint you hold")
+    return result
+
+
+def _close(section: _Section | None, before: Checkpoint | None) -> None:
+    if section:
+        section.end()
+        if before and section.complete:
+            section.follows(before)
+
+
+def verify_tiles(folder: Path, vkeys: Sequence[str], older: Sequence[str] = ()) -> Result:
+    """Verify a folder of C2SP tlog-tiles: every entry bundle, every tile, the checkpoint."""
+    result = Result()
+    head = open_checkpoint((folder / "checkpoint").read_text(), vkeys)
+    result.heads.append(head)
+    held = [open_checkpoint(note, vkeys) for note in older]
+    tree = Tree()
+    hashes: list[bytes] = []
+    for n in range((head.size + 255) // 256):
+        for leaf in _bundle(folder / _tile("entries", n, head.size)):
+            hashes.append(leaf_hash(leaf))
+            tree.append(hashes[-1])
+            for one in held:
+                if one.size == tree.size and one.root != tree.root():
+                    result.add("history", f"the log was rewritten: you hold other {one.size} entries")
+    result.entries = tree.size
+    if (tree.size, tree.root()) != (head.size, head.root):
+        result.add("root", "the entries do not have the root that the log has signed")
+    for one in held:
+        if one.origin != head.origin or one.size > head.size:
+            result.add("history", f"the log was cut: you hold {one.size} entries of {one.origin}")
+    level = 0
+    while hashes:
+        above: list[bytes] = []
+        for n in range((len(hashes) + 255) // 256):
+            wanted = hashes[256 * n : 256 * (n + 1)]
+            path = folder / _tile(str(level), n, len(hashes))
+            if not path.is_file() or path.read_bytes() != b"".join(wanted):
+                result.add("tile", f"{path.relative_to(folder)} is missing or is not what the entries give")
+            if len(wanted) == 256:
+                full = Tree()
+                for one_hash in wanted:
+                    full.append(one_hash)
+                above.append(full.root())
+        level, hashes = level + 1, above
+    return result
+
+
+def _tile(level: str, n: int, count: int) -> str:
+    parts, rest = [f"{n % 1000:03d}"], n // 1000
+    while rest:
+        parts.append(f"x{rest % 1000:03d}")
+        rest //= 1000
+    width = min(count - 256 * n, 256)
+    return f"tile/{level}/" + "/".join(reversed(parts)) + ("" if width == 256 else f".p/{width}")
+
+
+def _bundle(path: Path) -> Iterator[bytes]:
+    data = path.read_bytes()
+    at = 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 2], "big")
+        yield data[at + 2 : at + 2 + length]
+        at += 2 + length
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Iterable[bytes]]:
+    if path.is_dir():
+        path /= "export.jsonl"
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive, archive.open("export.jsonl") as member:
+            yield io.BufferedReader(member)  # type: ignore[arg-type]
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+def verify_export(
+    path: str | Path,
+    vkeys: Sequence[str],
+    older: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Result:
+    """Verify an export: a JSON lines file, a folder or .zip with one, or a folder of tlog-tiles.
+
+    Raises:
+        Untrue: if a key or an older checkpoint is no good.
+        OSError: if the export cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / "export.jsonl").exists() and (path / "checkpoint").exists():
+        return verify_tiles(path, vkeys, older)
+    with _opened(path) as lines:
+        return verify_lines(lines, vkeys, older, progress)
+
+
+def own_vkeys(path: str | Path) -> list[str]:
+    """Return the keys that an export names itself: for reading along, not for trusting."""
+    path = Path(path)
+    if path.is_dir() and not (path / "export.jsonl").exists():
+        return (path / "vkey").read_text().split()
+    keys: list[str] = []
+    with _opened(path) as lines:
+        for raw in lines:
+            if b'"kind":"epoch"' in raw[:200].replace(b" ", b""):
+                keys += json.loads(raw).get("vkeys", [])
+    return keys
+
+
+def _texts(values: Sequence[str]) -> list[str]:
+    texts: list[str] = []
+    for value in values:
+        path = Path(value)
+        texts += (path.read_text() if "\n" not in value and path.is_file() else value).split()
+    return texts
+
+
+def _bar(done: int, total: int) -> None:
+    share = done / total if total else 0
+    sys.stderr.write(f"\r[{'#' * int(30 * share):30}] {done:,} of {total:,} entries")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Verify an export of a Countersign audit log, offline.")
+    parser.add_argument("export", help="export.jsonl, a folder or .zip with one, a folder of tlog-tiles")
+    parser.add_argument("--vkey", action="append", default=[], help="the log's key, or a file of keys")
+    parser.add_argument("--checkpoint", action="append", default=[], help="a file you have held since earlier")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return 64 if stop.code else 0
+    show = None if options.quiet or not sys.stderr.isatty() else _bar
+    try:
+        vkeys = _texts(options.vkey) or own_vkeys(options.export)
+        older = [Path(name).read_text() for name in options.checkpoint]
+        result = verify_export(options.export, vkeys, older, show)
+    except (Untrue, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        print(f"cannot be verified: {error}")
+        return 1
+    print_result(result)
+    if result.valid and not options.vkey:
+        print("NOT DECIDED: checked with the key that the export names itself; name the log's with --vkey")
+        return 3
+    print("VALID" if result.valid else "INVALID")
+    return 0 if result.valid else 1
+
+
+def print_result(result: Result) -> None:
+    """Print what was checked and found."""
+    for head in result.heads:
+        print(f"{head.origin}: {head.size:,} entries, root {head.root.hex()}")
+    print(
+        f"{result.entries:,} entries checked; private payloads: {result.payloads:,} checked, "
+        f"{result.withheld:,} withheld, {result.erased:,} erased"
+    )
+    for remark in result.remarks:
+        print(remark)
+    for finding in result.findings[:100]:
+        print(finding)
+    if len(result.findings) > 100:
+        print(f"and {len(result.findings) - 100:,} more findings")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
