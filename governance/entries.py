@@ -92,3 +92,85 @@ define(
     not_after=datetime | None,
     attestation_digest=str | None,
 )
+
+define(
+    "governance.policy.published",
+    policy=str,
+    number=int,
+    digest=str,
+    transition=str,
+    transition_at=datetime | None,
+)
+for _what in ("bound", "unbound"):
+    define(f"governance.policy.{_what}", policy=str, environment=str, tier=int | None)
+define(
+    "governance.review.opened",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    revision=int,
+    dossier=str,
+    policy=str,
+    policy_revision=int,
+    policy_digest=str,
+    signed_digest=str,
+    failing=list[str],
+)
+define(
+    "governance.validation.written",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    review=UUID,
+    dossier=str,
+    rating=str,
+    findings=list[UUID],
+)
+define(
+    "governance.review.signed",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    signature=UUID,
+    role=str,
+    decision=str,
+    meaning=str,
+    method=str,
+    signed_digest=str,
+)
+for _what in ("rejected", "withdrawn", "superseded"):
+    define(
+        f"governance.review.{_what}",
+        model=str,
+        number=int,
+        use=str,
+        environment=str,
+        signed_digest=str,
+    )
+define(
+    "governance.approval.granted",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    review=UUID,
+    revision=int,
+    dossier=str,
+    policy=str,
+    policy_revision=int,
+    signed_digest=str,
+    valid_until=datetime,
+    is_conditional=bool,
+    monitors=list[UUID],
+)
+define(
+    "governance.approval.revoked",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    signed_digest=str,
+)

@@ -7,7 +7,7 @@ from accounts.access import require
 from accounts.models import Role, User
 from audit.actor import Actor
 from audit.writing import in_write, write
-from governance.models import Finding
+from governance.models import Finding, Validation
 from governance.services.places import note
 from kernel.errors import Conflict
 from monitoring.models import Breach
@@ -57,6 +57,7 @@ def start_finding(
     owner: User | None = None,
     due_at: datetime | None = None,
     breach: Breach | None = None,
+    validation: Validation | None = None,
     identity: UUID | None = None,
 ) -> Finding:
     """Make the row and its entry. A step inside a write that holds the version."""
@@ -68,6 +69,7 @@ def start_finding(
         detail=detail,
         severity=severity,
         breach=breach,
+        validation=validation,
         owner=owner or owner_of(version),
         due_at=due_at,
         opened_at=at,
