@@ -151,10 +151,9 @@ def _approvals(rows: list[Approval]) -> Iterator[ApprovalFact]:
     conditions: dict[UUID, list[ConditionFact]] = {}
     conditional = [row.pk for row in rows if row.is_conditional]
     if conditional:
-        for finding in Finding.objects.filter(approval__in=conditional):
-            assert finding.approval_id is not None
-            fact = ConditionFact(finding.due_at, finding.closed_at)
-            conditions.setdefault(finding.approval_id, []).append(fact)
+        found = Finding.objects.filter(approvals__in=conditional)
+        for approval, due_at, closed_at in found.values_list("approvals", "due_at", "closed_at"):
+            conditions.setdefault(approval, []).append(ConditionFact(due_at, closed_at))
     for row in rows:
         yield ApprovalFact(
             id=str(row.pk),

@@ -220,6 +220,9 @@ class Approval(models.Model):
     granted_at = models.DateTimeField()
     valid_until = models.DateTimeField()
     is_conditional = models.BooleanField(default=False)
+    conditions = models.ManyToManyField(
+        "Finding", related_name="approvals", help_text="what must be done in time for it to stand"
+    )
     revoked_at = models.DateTimeField(null=True)
     revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     revocation_reason = models.TextField(blank=True)
@@ -320,7 +323,6 @@ class Finding(models.Model):
     severity = models.CharField(max_length=8, choices=Severity.choices)
     breach = models.ForeignKey(Breach, models.PROTECT, null=True, related_name="findings")
     validation = models.ForeignKey(Validation, models.PROTECT, null=True, related_name="findings")
-    approval = models.ForeignKey(Approval, models.PROTECT, null=True, related_name="conditions")
     owner = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     due_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField()

@@ -227,7 +227,7 @@ def finding(row: Finding) -> dict[str, Any]:
         "severity": row.severity,
         "breach": str(row.breach_id) if row.breach_id else None,
         "validation": str(row.validation_id) if row.validation_id else None,
-        "approval": str(row.approval_id) if row.approval_id else None,
+        "approvals": [str(one.pk) for one in row.approvals.all()],
         "owner": person(row.owner),
         "due_at": instant(row.due_at),
         "opened_at": rfc3339(row.opened_at),

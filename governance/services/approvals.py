@@ -125,8 +125,10 @@ def _is_complete(review: Review) -> bool:
 def _approve(review: Review, *, at: datetime, actor: Actor) -> Approval:
     """Close a signed review with a yes. What validators found and is not done yet are its conditions."""
     policy = situations.policy_of(review)
-    conditions = Finding.objects.filter(
-        validation__dossier=review.dossier_id, validation__use=review.use, closed_at=None
+    open_ones = list(
+        Finding.objects.filter(
+            validation__dossier=review.dossier_id, validation__use=review.use, closed_at=None
+        )
     )
     approval = Approval.objects.create(
         review=review,
@@ -138,9 +140,9 @@ def _approve(review: Review, *, at: datetime, actor: Actor) -> Approval:
         signed_digest=review.signed_digest,
         granted_at=at,
         valid_until=at + timedelta(days=policy.validity_days),
-        is_conditional=conditions.exists(),
+        is_conditional=bool(open_ones),
     )
-    conditions.filter(approval=None).update(approval=approval)
+    approval.conditions.set(open_ones)
     close(review, Action.COMPLETE, at=at, actor=actor)
     monitors = start_monitors(approval, policy, at, actor)
     note(
