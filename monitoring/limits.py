@@ -178,7 +178,7 @@ def judge_limits(
     A measurement is a mapping with `metric`, `slice`, `value`, `lower`, `upper`, `undefined` and
     what else is known of it. Fewer than `min_rows` rows judge nothing.
     """
-    found = {}
+    found: dict[tuple[str, frozenset[tuple[str, str]]], Mapping[str, Any]] = {}
     for one in measurements:
         found.setdefault((one["metric"], _frozen(one["slice"])), one)
     return [

@@ -102,7 +102,7 @@ def filtered(request: Request, rows: QuerySet[M], allowed: dict[str, str]) -> Qu
             continue
         if name not in allowed:
             raise Invalid(f"unknown; known are {', '.join(sorted(allowed))}", field=name)
-        wanted[allowed[name]] = _typed(name, value)
+        wanted[allowed[name]] = _typed(name, str(value))
     return rows.filter(**wanted)
 
 

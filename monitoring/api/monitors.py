@@ -1,9 +1,10 @@
 """Monitors, the production data that they look at, and the breaches that they find."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.conf import settings
+from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -98,7 +99,7 @@ class Observations(APIView):
     """Batches of production data: `multipart/form-data`, idempotent by the batch's id."""
 
     actions: ClassVar = {"GET": "model.read", "POST": "observation.send"}
-    parser_classes: ClassVar = [MultiPartParser]
+    parser_classes = (MultiPartParser,)
 
     @extend_schema(responses=BatchShown(many=True))
     def get(self, request: Request) -> Response:
@@ -117,7 +118,7 @@ class Observations(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        form = ObservationRequest(data=request.data.dict())
+        form = ObservationRequest(data=cast(QueryDict, request.data).dict())
         form.is_valid(raise_exception=True)
         sent = form.validated_data
         version = finding.version_in_body(request, sent["model"], sent["version"])

@@ -142,7 +142,9 @@ def monitor(
     return services.start_monitor(of, **known)
 
 
-def batch(watch: Monitor, day: int = 0, *, data: bytes | None = None, **fields: Any) -> ObservationBatch:
+def batch(
+    watch: Monitor, day: int = 0, *, data: bytes | None = None, **fields: Any
+) -> ObservationBatch:
     """A day of production data for what a monitor watches."""
     known: dict[str, Any] = {
         "use": watch.use,

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from accounts.models import Role
+from accounts.models import OrganisationRole, Role
+from kernel.moments import now
 from monitoring import services
 from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch
 from tests import factories
@@ -37,14 +38,16 @@ def granted(model):
     """Somebody with a role on this one model alone."""
     from registry.services import grant_role
 
-    user = factories.make_user()
+    user = factories.make_user(None, Role.AUDITOR)
+    headers = factories.bearer(user)
+    OrganisationRole.objects.filter(user=user).update(until=now())
     grant_role(
         user,
-        role=Role.DEVELOPER,
-        model=model,
+        Role.DEVELOPER,
+        model,
         actor=factories.actor_of(factories.make_user(None, Role.ADMINISTRATOR)),
     )
-    return {"headers": factories.bearer(user)}
+    return {"headers": headers}
 
 
 # Checks
@@ -222,7 +225,9 @@ def test_a_pipeline_manages_no_monitor_and_resolves_no_breach(client):
         helpers.outcome(helpers.measured(value=0.1)),
     )
     pipeline = {
-        "headers": factories.bearer(factories.make_service_account(None, Role.OWNER), "read", "check")
+        "headers": factories.bearer(
+            factories.make_service_account(None, Role.OWNER), "read", "check"
+        )
     }
     breach = Breach.objects.get()
     for path, body in (
@@ -236,7 +241,7 @@ def test_a_pipeline_manages_no_monitor_and_resolves_no_breach(client):
 # Monitors, observations, breaches
 
 
-def monitor_body(version, environment, **change):
+def monitor_body(version, environment, change=None):
     return {
         "model": version.model.name,
         "version": version.number,
@@ -245,7 +250,7 @@ def monitor_body(version, environment, **change):
         "kind": "performance",
         "limits": [helpers.LIMIT],
         "min_rows": 10,
-        **change,
+        **(change or {}),
     }
 
 
@@ -257,9 +262,9 @@ def test_a_monitor_is_started_and_ended(client):
     shown = response.json()
     assert (shown["use"], shown["until"]) == ("default", None)
     assert client.get(f"{API}/monitors/{shown['id']}/", **risk).json() == shown
-    (listed,) = client.get(
-        f"{API}/monitors/?model={version.model.name}&version=1", **risk
-    ).json()["results"]
+    (listed,) = client.get(f"{API}/monitors/?model={version.model.name}&version=1", **risk).json()[
+        "results"
+    ]
     assert listed["id"] == shown["id"]
     ended = post(client, f"/monitors/{shown['id']}/end/", {}, **risk)
     assert ended.json()["until"] is not None
@@ -279,7 +284,7 @@ def test_a_monitor_is_started_and_ended(client):
     ],
 )
 def test_a_wrong_monitor_is_named(client, change, field):
-    body = monitor_body(helpers.version(), factories.make_environment(), **change)
+    body = monitor_body(helpers.version(), factories.make_environment(), change)
     response = post(client, "/monitors/", body, **signed_in(Role.RISK_OFFICER))
     assert 400 <= response.status_code < 500
     assert field in fields_of(response)

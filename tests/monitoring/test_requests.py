@@ -106,7 +106,9 @@ def test_no_mapping_no_check():
 
 def test_a_mapping_must_declare_what_the_check_looks_at():
     columns = {key: value for key, value in helpers.COLUMNS.items() if key != "sensitive"}
-    assert refused(of=helpers.version(columns=columns), kind="fairness").field == "mapping.sensitive"
+    assert (
+        refused(of=helpers.version(columns=columns), kind="fairness").field == "mapping.sensitive"
+    )
 
 
 def test_data_must_be_here_and_readable():
@@ -124,7 +126,9 @@ def test_a_retired_version_is_not_measured():
     assert refused(of=version).status == 409
 
 
-@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR, Role.RISK_OFFICER, Role.ADMINISTRATOR])
+@pytest.mark.parametrize(
+    "role", [Role.OPERATOR, Role.AUDITOR, Role.RISK_OFFICER, Role.ADMINISTRATOR]
+)
 def test_who_must_not_ask(role):
     with pytest.raises(Refused):
         helpers.request(actor=factories.actor_of(factories.make_user(None, role)))

@@ -112,7 +112,9 @@ def test_failure_does_not_raise_the_revision():
     version = helpers.version()
     run = helpers.request(version)
     claim(run)
-    assert services.fail_run(run.pk, 1, "the column is missing", retryable=False, actor=helpers.SYSTEM)
+    assert services.fail_run(
+        run.pk, 1, "the column is missing", retryable=False, actor=helpers.SYSTEM
+    )
     run.refresh_from_db()
     before = version.revision
     version.refresh_from_db()
@@ -206,7 +208,9 @@ def test_a_cancelled_run_stays_on_record_and_counts_no_result():
         services.cancel_run(run, actor=helpers.developer())
 
 
-@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR, Role.RISK_OFFICER, Role.ADMINISTRATOR])
+@pytest.mark.parametrize(
+    "role", [Role.OPERATOR, Role.AUDITOR, Role.RISK_OFFICER, Role.ADMINISTRATOR]
+)
 def test_who_must_not_cancel(role):
     run = helpers.request()
     with pytest.raises(Refused):

@@ -48,9 +48,7 @@ def test_facts_are_as_they_were_at_an_instant_and_since_the_freeze():
     first = helpers.finish(helpers.request(version, data=data))
     frozen = factories.freeze(version).frozen_at
     second = helpers.finish(helpers.request(version, data=data))
-    assert [one["id"] for one in selectors.measurement_facts(version, at=frozen)] == [
-        str(first.pk)
-    ]
+    assert [one["id"] for one in selectors.measurement_facts(version, at=frozen)] == [str(first.pk)]
     then = selectors.measurement_facts(version, at=frozen)
     assert then[0]["measurements"], "the later run did not supersede it then"
     assert [one["id"] for one in selectors.measurement_facts(version, since=frozen)] == [
