@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import connections
 
@@ -71,6 +72,8 @@ def _attempt(run: CheckRun, workdir: Path, heart: "Heart") -> None:
         services.finish_run(run.pk, run.attempt, outcome, actor=SYSTEM)
     except CountersignError as error:
         _fail(run, error.detail, code=error.code, retryable=isinstance(error, Unavailable))
+    except SoftTimeLimitExceeded:
+        _fail(run, "the check took longer than a check may", code="too_long", retryable=False)
     except Exception as error:
         # The message of an unexpected error may quote data: the log has it, the row only its kind.
         logger.exception("check run %s, attempt %s", run.pk, run.attempt)
@@ -165,7 +168,7 @@ class Heart:
 
     def __init__(self, run_id: UUID, attempt: int, beat: float | None) -> None:
         self._run_id, self._attempt, self._beat = run_id, attempt, beat
-        self._lost, self._stop = threading.Event(), threading.Event()
+        self.lost, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._told = 0.0
 
@@ -191,14 +194,14 @@ class Heart:
         Raises:
             AttemptLost: which ends the engine's work.
         """
-        if self._lost.is_set():
+        if self.lost.is_set():
             raise AttemptLost
         moment = time.monotonic()
         if moment - self._told < 1.0:
             return
         self._told = moment
         if not services.heartbeat(self._run_id, self._attempt, progress=share, stage=text):
-            self._lost.set()
+            self.lost.set()
             raise AttemptLost
 
     def _run(self) -> None:
@@ -206,7 +209,7 @@ class Heart:
         try:
             while not self._stop.wait(self._beat):
                 self._once()
-                if self._lost.is_set():
+                if self.lost.is_set():
                     return
         finally:
             connections.close_all()
@@ -214,6 +217,6 @@ class Heart:
     def _once(self) -> None:
         try:
             if not services.heartbeat(self._run_id, self._attempt):
-                self._lost.set()
+                self.lost.set()
         except Exception:  # a beat that the database missed is made up for by the next
             logger.warning("check run %s: a beat was missed", self._run_id, exc_info=True)

@@ -118,7 +118,7 @@ def _parse(value: object, path: str) -> Limit:
     if not is_number(value.get("value")):
         raise Invalid("expected a finite number", field=f"{path}.value")
     return Limit(
-        metric=_text(value, "metric", path, most=80),
+        metric=_text(value, "metric", path, most=120),
         op=_choice(value, "op", OPERATORS, path),
         value=float(value["value"]),
         slice=_slice(value, path),
@@ -152,7 +152,7 @@ def _choice(
 
 
 def _slice(value: Mapping[str, Any], path: str) -> dict[str, str]:
-    attribute = _text(value, "attribute", path, most=100, default="")
+    attribute = _text(value, "attribute", path, most=300, default="")
     given = value.get("slice", {})
     if not isinstance(given, Mapping) or not all(
         isinstance(name, str) and isinstance(group, str) for name, group in given.items()

@@ -132,12 +132,12 @@ class Measurement(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     run = models.ForeignKey(CheckRun, models.PROTECT, related_name="measurements")
-    metric = models.CharField(max_length=80)
+    metric = models.CharField(max_length=120)
     slice = models.JSONField(
         default=dict, help_text='{} overall, {"sex": "Female"} a group, {"sex": "*"} between groups'
     )
     attribute = models.CharField(
-        max_length=100, blank=True, help_text="what groups were compared by: sex, or sex,race"
+        max_length=300, blank=True, help_text="what groups were compared by: sex, or sex,race"
     )
     value = models.FloatField(null=True)
     lower = models.FloatField(null=True)
@@ -145,7 +145,7 @@ class Measurement(models.Model):
     level = models.FloatField(null=True, help_text="of the interval, as 0.95")
     n = models.BigIntegerField(null=True)
     undefined = models.CharField(max_length=200, blank=True)
-    method = models.CharField(max_length=200, blank=True)
+    method = models.CharField(max_length=300, blank=True)
     unit = models.CharField(max_length=20, blank=True)
     grade = models.CharField(max_length=12, choices=Grade.choices)
     detail = models.JSONField(default=dict, help_text="excluded groups, p-values, extreme groups")
@@ -257,7 +257,7 @@ class Breach(models.Model):
     use = models.ForeignKey(Use, models.PROTECT, related_name="+")
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
     run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="breaches")
-    metric = models.CharField(max_length=80, help_text="or silence")
+    metric = models.CharField(max_length=120, help_text="or silence")
     limit_key = models.CharField(
         max_length=300, help_text="the limit's metric, slice and direction"
     )

@@ -9,11 +9,13 @@ from audit.actor import Actor
 from audit.recording import record
 from audit.writing import in_write, write
 from kernel import canonical
-from kernel.errors import Conflict, Invalid, Unprocessable
+from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
+from monitoring.engine import loaders
 from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
+from registry.store import path_of
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,13 @@ def scoring_obstacle(version: ModelVersion) -> Unprocessable | None:
             field="config.grade",
             code="artifact_not_here",
         )
+    try:
+        loaders.check_format(
+            path_of(version.artifact_id), configs.ARTIFACT_FORMATS[version.artifact_format]
+        )
+    except CountersignError as error:
+        # A pickle that is called otherwise, say: its first bytes tell.
+        return Unprocessable(error.detail, field="config.grade", code="format_not_taken")
     if version.input_spec is None:
         return Unprocessable(
             "the version has no input specification, which scoring needs: which columns are fed "

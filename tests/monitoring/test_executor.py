@@ -6,9 +6,12 @@ import sys
 from datetime import timedelta
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+from django.db import OperationalError
 
 from kernel.errors import Unavailable
+from kernel.identifiers import uuid7
 from kernel.moments import now
 from monitoring import executor, selectors, services
 from monitoring.models import CheckRun
@@ -99,6 +102,35 @@ def test_the_engine_stops_when_its_attempt_is_lost(monkeypatch):
     assert reached == []
 
 
+def test_a_beat_that_finds_the_attempt_lost_stops_the_work(monkeypatch):
+    monkeypatch.setattr(services, "heartbeat", lambda *args, **kwargs: False)
+    with executor.Heart(uuid7(), 1, beat=0.001) as heart:
+        assert heart.lost.wait(timeout=30)
+        with pytest.raises(executor.AttemptLost):
+            heart.progress(0.5, "counting")
+
+
+def test_a_beat_that_the_database_misses_loses_nothing(monkeypatch):
+    beats = iter([OperationalError("locked"), OperationalError("locked"), False])
+
+    def heartbeat(*args, **kwargs):
+        beat = next(beats)
+        if isinstance(beat, Exception):
+            raise beat
+        return beat
+
+    monkeypatch.setattr(services, "heartbeat", heartbeat)
+    with executor.Heart(uuid7(), 1, beat=0.001) as heart:
+        assert heart.lost.wait(timeout=30)
+    assert next(beats, None) is None
+
+
+def test_a_check_that_takes_too_long_is_not_tried_again(monkeypatch):
+    run = helpers.request()
+    break_engine(monkeypatch, SoftTimeLimitExceeded())
+    assert execute(run).state == "failed"
+
+
 def test_a_monitor_is_evaluated_here_and_now():
     watch = helpers.monitor()
     good = helpers.batch(watch, 0)
@@ -127,14 +159,14 @@ def test_what_a_killed_attempt_left_is_taken_over_and_cleared():
 def test_a_stored_artifact_goes_to_the_engine_with_its_input_spec():
     spec = {"features": [{"column": "x"}], "threshold": 0.5}
     version = helpers.version(
-        stored=factories.store_bytes(b"\x08\x01"),
+        stored=factories.store_bytes(b"{L\x00"),
         input_spec=spec,
         artifact_name="model.ubj",
         artifact_format="xgboost_ubj",
     )
     job = executor.job_of(helpers.request(version))
     assert job.artifact.format == "xgboost-ubj"
-    assert job.artifact.path.read_bytes() == b"\x08\x01"
+    assert job.artifact.path.read_bytes() == b"{L\x00"
     assert job.input_spec.columns() == ("x",)
     assert job.grade == "re-performed"
 

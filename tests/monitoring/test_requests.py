@@ -1,5 +1,7 @@
 """What can be known to be wrong with a check is said when it is asked for."""
 
+import pickle
+
 import pytest
 
 from accounts.models import Role
@@ -56,6 +58,14 @@ def test_a_check_on_a_pickle_says_what_formats_are_taken(kind):
     for name in configs.ARTIFACT_FORMATS:
         assert name in error.detail
     assert helpers.request(version).config["grade"] == "recomputed", "that needs no model"
+
+
+def test_a_pickle_that_is_called_onnx_is_known_by_its_bytes():
+    version = helpers.version(stored=factories.store_bytes(pickle.dumps({"a": 1})), input_spec=SPEC)
+    error = refused(of=version, config={"grade": "re-performed"})
+    assert (error.field, error.code) == ("config.grade", "format_not_taken")
+    assert "pickle" in error.detail
+    assert "ONNX" in error.detail
 
 
 def test_without_predictions_a_pickle_can_only_be_told_the_formats():
