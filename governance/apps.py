@@ -7,7 +7,7 @@ class GovernanceConfig(AppConfig):
     def ready(self) -> None:
         from audit.outbox import subscribe
         from governance import entries  # noqa: F401
-        from governance.services import deployments, loop
+        from governance.services import deployments, loop, reviews
         from registry.services import register_decision_check
 
         register_decision_check(deployments.check_decision)
@@ -16,3 +16,5 @@ class GovernanceConfig(AppConfig):
         subscribe(
             "registry.deployment.recorded", "look-at-deployment", deployments.look_at_deployment
         )
+        for raised in reviews.RAISING:
+            subscribe(raised, "close-stale-reviews", reviews.close_stale_reviews)

@@ -220,9 +220,6 @@ class Approval(models.Model):
     granted_at = models.DateTimeField()
     valid_until = models.DateTimeField()
     is_conditional = models.BooleanField(default=False)
-    conditions = models.ManyToManyField(
-        "Finding", related_name="approvals", help_text="what must be done in time for it to stand"
-    )
     revoked_at = models.DateTimeField(null=True)
     revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     revocation_reason = models.TextField(blank=True)
@@ -323,6 +320,9 @@ class Finding(models.Model):
     severity = models.CharField(max_length=8, choices=Severity.choices)
     breach = models.ForeignKey(Breach, models.PROTECT, null=True, related_name="findings")
     validation = models.ForeignKey(Validation, models.PROTECT, null=True, related_name="findings")
+    approvals = models.ManyToManyField(
+        Approval, related_name="conditions", help_text="those that stand only if it is closed in time"
+    )
     owner = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     due_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField()

@@ -63,6 +63,7 @@ def of_version(
             environment=environment,
             state=Review.State.OPEN,
             revision=version.revision,
+            policy_revision=policy,
         ).exists(),
     )
 

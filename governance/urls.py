@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from governance.api import gate, incidents, standing, suspensions, waivers, wellknown
+from governance.api import (
+    gate,
+    incidents,
+    policies,
+    reviews,
+    standing,
+    suspensions,
+    waivers,
+    wellknown,
+)
 
 _gate_urls = [
     path("gate/decisions/", gate.Decisions.as_view()),
@@ -31,7 +40,29 @@ _loop_urls = [
     path("retraining-requests/", incidents.RetrainingRequests.as_view()),
 ]
 
-api_urls = [*_gate_urls, *_loop_urls]
+_VERSION = "models/<slug:name>/versions/<int:number>/"
+_review_urls = [
+    path("policies/", policies.Policies.as_view()),
+    path("policies/<slug:name>/", policies.PolicyDetail.as_view()),
+    path("policies/<slug:name>/bindings/", policies.PolicyBindings.as_view()),
+    path("policies/<slug:name>/bindings/<uuid:id>/end/", policies.PolicyBindingEnd.as_view()),
+    path(f"{_VERSION}dossier/", reviews.DossierOfVersion.as_view()),
+    path(f"{_VERSION}reviews/", reviews.ReviewsOfVersion.as_view()),
+    path(f"{_VERSION}actions/", reviews.VersionActions.as_view()),
+    path(f"{_VERSION}reopen/", reviews.VersionReopening.as_view()),
+    path("reviews/", reviews.Queue.as_view()),
+    path("reviews/<uuid:id>/", reviews.ReviewDetail.as_view()),
+    path("reviews/<uuid:id>/controls/", reviews.ReviewControls.as_view()),
+    path("reviews/<uuid:id>/actions/", reviews.ReviewActions.as_view()),
+    path("reviews/<uuid:id>/validations/", reviews.Validations.as_view()),
+    path("reviews/<uuid:id>/signatures/", reviews.Signatures.as_view()),
+    path("reviews/<uuid:id>/withdraw/", reviews.ReviewWithdrawal.as_view()),
+    path("approvals/<uuid:id>/", reviews.ApprovalDetail.as_view()),
+    path("approvals/<uuid:id>/actions/", reviews.ApprovalActions.as_view()),
+    path("approvals/<uuid:id>/revoke/", reviews.ApprovalRevocation.as_view()),
+]
+
+api_urls = [*_review_urls, *_gate_urls, *_loop_urls]
 
 well_known_urls = [
     path(".well-known/countersign/jwks.json", wellknown.jwks),

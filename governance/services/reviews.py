@@ -22,6 +22,17 @@ from registry.models import Environment, ModelVersion, Use
 from registry.services import freeze, lock_version, reopen_version, tick
 
 SYSTEM = Actor.system("governance")
+# What raises the revision of versions, or ends them, so that reviews of what was before are stale.
+RAISING = (
+    "registry.version.amended",
+    "registry.version.reopened",
+    "registry.version.retired",
+    "registry.model.amended",
+    "registry.model.retired",
+    "registry.use.amended",
+    "registry.tier.set",
+    "registry.columns.declared",
+)
 _ROWS = Review.objects.select_related(
     "version__model", "use", "environment", "policy_revision__policy", "dossier"
 )
@@ -29,7 +40,7 @@ _ROWS = Review.objects.select_related(
 
 @write
 def submit(
-    version: ModelVersion, *, use: Use, environment: Environment, note_: str = "", actor: Actor
+    version: ModelVersion, *, use: Use, environment: Environment, statement: str = "", actor: Actor
 ) -> Review:
     """Ask that a version may be used for a use in an environment. Freezes it and its dossier.
 
@@ -41,7 +52,7 @@ def submit(
     """
     require(actor, "version.submit", version)
     demand_use(version, use)
-    text = demands.optional_text(note_, "note", longest=5000)
+    text = demands.optional_text(statement, "note", longest=5000)
     version = lock_version(version.pk)
     at = tick(version)
     situation = situations.of_version(version, actor, at, use=use, environment=environment)
@@ -173,4 +184,10 @@ def _open(version: ModelVersion) -> QuerySet[Review]:
 
 
 def _supersede(review: Review, *, at: datetime, actor: Actor) -> None:
-    close(review, Action.SUPERSEDE, at=at, actor=actor, reason="the version has changed since")
+    close(
+        review,
+        Action.SUPERSEDE,
+        at=at,
+        actor=actor,
+        reason="the version or the policy has changed since",
+    )
