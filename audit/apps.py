@@ -11,10 +11,12 @@ class AuditConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from audit import entries  # noqa: F401
+        from audit import entries, webhooks  # noqa: F401
 
+        webhooks.connect()
         post_migrate.connect(_ensure_triggers, sender=self)
         checks.register(_check_triggers, checks.Tags.database)
+        checks.register(_check_subscriptions)
 
 
 def _ensure_triggers(using: str = DEFAULT_DB_ALIAS, **kwargs: Any) -> None:
@@ -37,4 +39,13 @@ def _check_triggers(databases: Any = None, **kwargs: Any) -> list[checks.CheckMe
         )
         for alias in databases or []
         if (names := triggers.missing(connections[alias]))
+    ]
+
+
+def _check_subscriptions(**kwargs: Any) -> list[checks.CheckMessage]:
+    from audit import outbox
+
+    return [
+        checks.Error(f"a handler is subscribed to {name}, which no app defines", id="audit.E001")
+        for name in outbox.unknown_types()
     ]

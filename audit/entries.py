@@ -15,6 +15,6 @@ define(
     cited_root=str | None,
     kept_size=int | None,
 )
-define("audit.webhook.added", types=list[str], host=str)
+define("audit.webhook.added", patterns=list[str], host=str)
 define("audit.webhook.disabled")
 define("audit.webhook.secret_rotated", generation=int)

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from audit import permission
 from audit.actor import Actor
 from audit.models import Entry, PrivatePayload
 from audit.recording import record
@@ -28,10 +29,12 @@ def erase_payload(*, actor: Actor, entry: UUID, basis: str, reason: str) -> Entr
     the new entry. What backups still hold is erased when they age out: see the runbook.
 
     Raises:
+        Refused: if the actor may not erase, code `not_permitted`.
         NotFound: if there is no such entry.
         Invalid: if `basis` or `reason` is not said.
         RefusedConflict: if the entry has no payload (any more).
     """
+    permission.require(actor, "payload.erase")
     if basis not in BASES:
         raise Invalid(f"expected one of {', '.join(BASES)}", field="basis")
     if not reason.strip():

@@ -261,12 +261,12 @@ class Delivery(models.Model):
 class WebhookEndpoint(models.Model):
     """A receiver of entries. Its secret is derived from the pepper, so no table holds it.
 
-    `types` holds entry types or prefixes that end in `.*`, or `*` for all.
+    `patterns` holds entry types, prefixes that end in `.*`, or `*` for all.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     url = models.URLField(max_length=1000)
-    types = models.JSONField()
+    patterns = models.JSONField()
     generation = models.PositiveIntegerField(default=1)
     pepper = models.CharField(max_length=60)
     created = models.DateTimeField()

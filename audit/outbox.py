@@ -24,6 +24,11 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Entry], None]
 
+
+class GiveUp(Exception):
+    """Trying again would not help: the receiver is disabled, or says that it is gone for good."""
+
+
 # Seconds between attempts. What happens inside the installation is tried again for ever; what goes
 # out is given up after about three days, as Standard Webhooks suggests.
 INSIDE = (1, 2, 5, 10, 30, 60, 300, 900, 3600)
@@ -179,7 +184,7 @@ def _handler(delivery: Delivery) -> Handler:
 def _after_failure(delivery: Delivery, error: Exception, inside: bool) -> dict[str, object]:
     schedule = INSIDE if inside else OUTSIDE
     text = f"{type(error).__name__}: {error}"[:500]
-    if not inside and delivery.attempts > len(schedule):
+    if isinstance(error, GiveUp) or (not inside and delivery.attempts > len(schedule)):
         return {"state": Delivery.State.GIVEN_UP, "last_error": text}
     wait = schedule[min(delivery.attempts, len(schedule)) - 1]
     return {

@@ -187,6 +187,11 @@ class Sequencer:
         )
 
 
+def run_forever(stop: threading.Event, *, interval: float = INTERVAL) -> None:
+    """Run one sequencer until `stop` is set."""
+    Sequencer().run_forever(stop, interval=interval)
+
+
 def newest_head(epoch: Epoch, trusted: Sequence[notes.Verifier]) -> Head:
     """Return the newest head of an epoch after checking signature, row and stored right edge.
 

@@ -37,6 +37,11 @@ class LogStatus:
     def ok(self) -> bool:
         return not self.alarms
 
+    @property
+    def alarm(self) -> str:
+        """The alarms as one line; empty if there is none."""
+        return "; ".join(self.alarms)
+
 
 def lag_seconds() -> float:
     """Return the age of the oldest entry that waits for the sequencer; 0 if none does."""
@@ -44,7 +49,7 @@ def lag_seconds() -> float:
     return max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
 
 
-def status() -> LogStatus:
+def current() -> LogStatus:
     """Look at everything that is cheap to see. For the whole truth there is `audit_verify`."""
     head = newest()
     lag = lag_seconds()

@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=kernel.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('url', models.URLField(max_length=1000)),
-                ('types', models.JSONField()),
+                ('patterns', models.JSONField()),
                 ('generation', models.PositiveIntegerField(default=1)),
                 ('pepper', models.CharField(max_length=60)),
                 ('created', models.DateTimeField()),

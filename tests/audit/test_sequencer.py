@@ -352,12 +352,12 @@ def test_the_loop_alarms_goes_on_looking_and_recovers(caplog: pytest.LogCaptureF
         loop.run_forever(turn)
         assert min(turn.waits) >= 5
         assert "the log is not signed any more" in caplog.text
-        seen = status.status()
+        seen = status.current()
         assert not seen.ok
         assert "rolled back" in (seen.halted or "")
         kept.save(force_insert=True)
         loop.run_forever(OneTurn())
-    assert status.status().halted is None
+    assert status.current().halted is None
     assert_whole()
 
 
@@ -370,13 +370,13 @@ def test_the_loop_outlives_a_database_that_does_not_answer() -> None:
 
 def test_the_lag_alarms() -> None:
     samples.note(actor=samples.ADA)
-    assert status.status().ok
+    assert status.current().ok
     with time_machine.travel(now() + timedelta(seconds=6), tick=False):
-        seen = status.status()
+        seen = status.current()
         assert "waited 6 s" in seen.alarms[0]
         assert seen.pending == 1
         samples.sequence()
-        assert status.status().ok
+        assert status.current().ok
 
 
 def test_a_rotated_key_signs_beside_the_old_one(

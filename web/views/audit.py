@@ -11,7 +11,7 @@ from accounts.models import Pseudonym, User
 from audit import catalogue, proofs
 from audit.models import Entry, PrivatePayload
 from audit.selection import Selection
-from audit.status import status
+from audit.status import current
 from web.forms import AuditSearch
 from web.pages import page, show
 
@@ -33,7 +33,7 @@ def entries(request: HttpRequest) -> HttpResponse:
         "form": form,
         "searched": any(request.GET.values()),
         "types": [one.name for one in catalogue.all_types()],
-        "log": status(),
+        "log": current(),
     }
     return show(request, "audit/entries.html", context)
 
