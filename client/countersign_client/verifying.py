@@ -136,11 +136,12 @@ def _attestation(path: Path, key: Path | None, **expected: Any) -> Exit:
 
 
 def _export(path: Path, vkeys: Sequence[str], older: Sequence[str]) -> Exit:
-    if not vkeys:
-        raise UsageError("give the log's verifier key, which you got earlier and trust, with --vkey")
-    result = verifier.verify_export(path, list(vkeys), list(older))
-    verifier.print_result(result)
-    return Exit.YES if result.ok else Exit.NO
+    arguments = [str(path)]
+    for key in vkeys:
+        arguments += ["--vkey", key]
+    for checkpoint in older:
+        arguments += ["--checkpoint", checkpoint]
+    return Exit(verifier.main(arguments))
 
 
 def _report(path: Path, seal: Path | None) -> Exit:
@@ -154,5 +155,8 @@ def _report(path: Path, seal: Path | None) -> Exit:
         ) from None
     verdict = pdf.verify(path, seal)
     for line in verdict.lines:
-        (say if verdict.valid else warn)(line)
-    return Exit.YES if verdict.valid else Exit.NO
+        say(line)
+    for problem in verdict.problems:
+        warn(f"INVALID {problem}")
+    say({Exit.YES: "VALID", Exit.NO: "INVALID"}.get(verdict.exit_code, "NOT DECIDED") + " report")
+    return verdict.exit_code
