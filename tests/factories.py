@@ -44,7 +44,7 @@ def digest_of(text: str) -> str:
 
 def make_user(username: str | None = None, *org_roles: Role | str, **fields: Any) -> User:
     """A person with roles for the organisation."""
-    username = username or unique("person")
+    username = unique("person") if username is None else username
     user = User(username=username, name=fields.pop("name", username.title()), **fields)
     user.set_password(PASSWORD)
     user.save()
@@ -57,7 +57,7 @@ def make_service_account(
     username: str | None = None, *org_roles: Role | str, responsible: list[User] | None = None
 ) -> User:
     """A pipeline's account, with roles for the organisation and the people who answer for it."""
-    username = username or unique("pipeline")
+    username = unique("pipeline") if username is None else username
     user = User(username=username, name=username.title(), kind=User.Kind.SERVICE)
     user.set_unusable_password()
     user.save()
@@ -97,12 +97,12 @@ def bearer(user: User, *scopes: str) -> dict[str, str]:
 
 
 def make_legal_entity(slug: str | None = None) -> LegalEntity:
-    slug = slug or unique("entity")
+    slug = unique("entity") if slug is None else slug
     return LegalEntity.objects.create(slug=slug, name=slug.title())
 
 
 def make_portfolio(slug: str | None = None) -> Portfolio:
-    slug = slug or unique("portfolio")
+    slug = unique("portfolio") if slug is None else slug
     return Portfolio.objects.create(slug=slug, name=slug.title())
 
 
@@ -136,7 +136,9 @@ def make_model(
         "use": fields.pop("use", None) or use_record(legal_entity=entity),
     }
     known.update(fields)
-    return services.register_model(name or unique("model"), actor=actor_of(by), **known)
+    return services.register_model(
+        unique("model") if name is None else name, actor=actor_of(by), **known
+    )
 
 
 def default_use(model: RegisteredModel) -> Use:
@@ -175,7 +177,7 @@ def make_evidence(version: ModelVersion, *, by: User | None = None, **fields: An
 def make_dataset(name: str | None = None, *, by: User | None = None, **fields: Any) -> Dataset:
     """A dataset by digest alone, unless `stored` is given."""
     by = by or make_user(None, Role.DEVELOPER)
-    name = name or unique("dataset")
+    name = unique("dataset") if name is None else name
     known: dict[str, Any] = {"title": name.title(), "contains_personal_data": False}
     known.update(fields)
     if "stored" not in known and "digest" not in known:
@@ -187,7 +189,7 @@ def make_environment(
     name: str | None = None, *, mode: str = "enforce", position: int = 1, by: User | None = None
 ) -> Environment:
     by = by or make_user(None, Role.RISK_OFFICER)
-    name = name or unique("environment")
+    name = unique("environment") if name is None else name
     return services.make_environment(
         name, title=name.title(), mode=mode, position=position, actor=actor_of(by)
     )

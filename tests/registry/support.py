@@ -11,7 +11,9 @@ def entries(type_: str) -> list[Entry]:
 
 def last(type_: str) -> Entry:
     found = entries(type_)
-    assert found, f"no entry {type_}; there are {sorted(set(Entry.objects.values_list('type', flat=True)))}"
+    assert found, (
+        f"no entry {type_}; there are {sorted(set(Entry.objects.values_list('type', flat=True)))}"
+    )
     return found[-1]
 
 

@@ -63,7 +63,10 @@ WRITES: dict[str, tuple[Call, set[Role]]] = {
         lambda w, a: services.register_legal_entity("new", name="N", actor=a),
         {S, R},
     ),
-    "register_portfolio": (lambda w, a: services.register_portfolio("new", name="N", actor=a), {S, R}),
+    "register_portfolio": (
+        lambda w, a: services.register_portfolio("new", name="N", actor=a),
+        {S, R},
+    ),
     "register_model": (
         lambda w, a: services.register_model(
             "new",
@@ -137,13 +140,13 @@ WRITES: dict[str, tuple[Call, set[Role]]] = {
         {D, O, V},
     ),
     "store_dataset": (
-        lambda w, a: services.store_dataset(w.dataset, type(w.stored)(w.dataset.digest, 1), actor=a),
+        lambda w, a: services.store_dataset(
+            w.dataset, type(w.stored)(w.dataset.digest, 1), actor=a
+        ),
         {D, O, V},
     ),
     "make_environment": (
-        lambda w, a: services.make_environment(
-            "new", title="N", mode="warn", position=3, actor=a
-        ),
+        lambda w, a: services.make_environment("new", title="N", mode="warn", position=3, actor=a),
         {R},
     ),
     "set_mode": (
@@ -186,15 +189,16 @@ PERSONS_ONLY = {
 
 
 def rows() -> dict[str, int]:
-    return {model.__name__: model.objects.count() for model in apps.get_app_config("registry").get_models()}
+    return {
+        model.__name__: model.objects.count()
+        for model in apps.get_app_config("registry").get_models()
+    }
 
 
 def test_every_write_of_the_registry_is_in_the_table() -> None:
     steps = {"blob_of", "bump", "freeze", "lock_model", "lock_version", "lock_versions", "tick"}
     steps |= {"user_id_of", "store_document", "register_decision_check"}
-    functions = {
-        name for name in services.__all__ if name[0].islower() and name not in steps
-    }
+    functions = {name for name in services.__all__ if name[0].islower() and name not in steps}
     assert functions == set(WRITES)
 
 
@@ -232,7 +236,9 @@ def _rename(slug: str) -> None:
     Portfolio.objects.filter(slug=slug).update(slug=f.unique("old"))
     for model in (RegisteredModel, Environment):
         model.objects.filter(name=slug).update(name=f.unique("old"))
-    Dataset.objects.filter(name=slug).update(name=f.unique("old"), digest=f.digest_of(f.unique("x")))
+    Dataset.objects.filter(name=slug).update(
+        name=f.unique("old"), digest=f.digest_of(f.unique("x"))
+    )
 
 
 @pytest.mark.parametrize("name", sorted(PERSONS_ONLY))
