@@ -91,7 +91,7 @@ class StoreMultiPartParser(RestMultiPartParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
-    ) -> DataAndFiles[Any, Any]:
+    ) -> "DataAndFiles[Any, Any]":
         context = parser_context or {}
         request = context["request"]
         handler = StoreUploadHandler(request, context["view"].upload_limit())
