@@ -161,8 +161,8 @@ class Measurement(TypedDict):
 
 
 class Check(TypedDict):
-    """One run of one check; failed and cancelled runs are listed too, without measurements.
-    `suppressed_under` is the smallest count that prints; smaller cells are null here already."""
+    """One run of one check; failed and cancelled runs are listed too, without measurements, and so are
+    runs to which a newer one answered the same question: `superseded_by` is its ref, or empty."""
 
     ref: str
     id: str
@@ -176,8 +176,10 @@ class Check(TypedDict):
     seed: int
     dataset: str
     reference: str
+    rows: int | None
     finished_at: str | None
     error: str
+    superseded_by: str
     cube_digest: str
     measurements: list[Measurement]
     plots: list[dict[str, Any]]
@@ -185,10 +187,10 @@ class Check(TypedDict):
 
 
 class ControlFigure(TypedDict):
-    """A number that a control weighed, with the evidence that it came from."""
+    """What a control weighed, with the evidence that it came from: a number, or a word."""
 
     name: str
-    value: float | None
+    value: float | str | None
     lower: float | None
     upper: float | None
     n: int | None
@@ -219,7 +221,6 @@ class Policy(TypedDict):
     revision: int
     digest: str
     published_at: str
-    in_force_from: str
     judged_at: str
     controls: list[ControlResult]
 
@@ -306,12 +307,36 @@ class Event(TypedDict):
     figures: list[ControlFigure]
 
 
+class Observation(TypedDict):
+    """What a monitor found in one batch. `ref` is the run's."""
+
+    ref: str
+    batch: str
+    window_end: str
+    value: float | None
+    lower: float | None
+    upper: float | None
+    n: int | None
+    undefined: str
+
+
+class Watched(TypedDict):
+    """One limit of a monitor, and the figure over the batches, oldest first."""
+
+    limit: str
+    metric: str
+    slice: dict[str, str]
+    value: float
+    unit: str
+    observations: list[Observation]
+
+
 class Monitor(TypedDict):
     ref: str
     name: str
     kind: str
     environment: str
-    limits: list[str]
+    watched: list[Watched]
     last_run_at: str | None
     open_breaches: int
 
@@ -343,6 +368,13 @@ class Log(TypedDict):
     checkpoint: str
 
 
+class LeftOut(TypedDict):
+    """How many older rows the lists of this bundle do not hold; the log holds them all."""
+
+    changes: int
+    gate_decisions: int
+
+
 class Facts(TypedDict):
     """All that was gathered, before anything is concluded from it."""
 
@@ -369,6 +401,7 @@ class Facts(TypedDict):
     monitors: list[Monitor]
     standing: Standing
     changes: list[Change]
+    left_out: LeftOut
     evidence: list[Evidence]
     log: Log | None
 

@@ -47,6 +47,8 @@ def _word(facts: Facts) -> tuple[Word, str]:
             "not supported",
             f"At the cut-off {said}: {standing['reason'] or 'no reason recorded'}.",
         )
+    if not any(_controls(facts, "block")):
+        return "not supported", f"At the cut-off {said}, but no blocking control was judged."
     if failed:
         return "not supported", (
             f"At the cut-off {said}, but the blocking control{'s' * (len(failed) > 1)} "
@@ -133,6 +135,15 @@ def _limitations(facts: Facts) -> Iterator[Statement]:
             "text": "The artifact was registered by digest alone; its bytes were never held here.",
             "refs": [facts["version"]["ref"]],
         }
+    for name, count in (
+        ("older lines of the change history", facts["left_out"]["changes"]),
+        ("older gate decisions", facts["left_out"]["gate_decisions"]),
+    ):
+        if count:
+            yield {
+                "text": f"{count} {name} are not listed here; the audit log has them.",
+                "refs": [],
+            }
     if facts["log"] is None:
         yield {"text": "No log checkpoint was available when the facts were frozen.", "refs": []}
 

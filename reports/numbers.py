@@ -10,6 +10,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 MINUS = "\N{MINUS SIGN}"
 UNDEFINED = "undefined"
 NOT_STATED = "not stated"
+UNITS = frozenset({"count", "percent", "rate", "ratio", "proportion", "share", "probability"})
+"""Units that need no word after the figure."""
 RULE = (
     "Figures are rounded once, half to even, to three decimals, or to two significant digits when "
     "smaller than 0.001 in size. Counts are printed whole. The attached bundle holds them unrounded."

@@ -6,7 +6,7 @@ from typing import Final
 from reportlab.platypus import Flowable
 
 from reports import charts, numbers
-from reports.bundle_schema import Check, Measurement, ReportBundle
+from reports.bundle_schema import Check, Measurement, Observation, ReportBundle, Watched
 from reports.pdf import fonts, text
 from reports.pdf.figures import chart
 from reports.pdf.tables import WIDTH, grid, pairs
@@ -41,13 +41,16 @@ def _run(run: Check, title: str, anchor: str) -> Iterator[Flowable]:
     said = [
         ("State", text.plain(f"{run['state']}, attempt {run['attempt']}") + cited),
         ("Grade", text.stated(run["grade"])),
-        ("Data", text.stated(run["dataset"])),
+        ("Data", text.stated(_data(run)) + cited),
         ("Reference", text.plain(run["reference"] or "none")),
         ("Engine", text.stated(_engine(run))),
         ("Seed", text.plain(f"{run['seed']}") + cited),
         ("Finished", text.stated(instant(run["finished_at"]))),
         ("Cube SHA-256", text.mono(run["cube_digest"])),
     ]
+    if run["superseded_by"]:
+        newer = f"{text.plain('the same question was answered again by')} [{text.refs([run['superseded_by']])}]"
+        said.append(("Superseded", newer))
     if run["error"]:
         said.insert(1, ("Error", text.plain(run["error"])))
     yield pairs(said, share=0.2)
@@ -58,6 +61,11 @@ def _run(run: Check, title: str, anchor: str) -> Iterator[Flowable]:
         yield _measurements(run)
         yield from _methods(run["measurements"])
     yield from text.bullets(text.plain(note) + cited for note in run["notes"])
+
+
+def _data(run: Check) -> str:
+    rows = "" if run["rows"] is None else f", {numbers.figure(run['rows'], 'count')} rows"
+    return run["dataset"] and run["dataset"] + rows
 
 
 def _engine(run: Check) -> str:
@@ -71,10 +79,8 @@ def _measurements(run: Check) -> Flowable:
         [
             text.plain(m["metric"].replace("_", " ")),
             text.plain(slice_of(m["slice"])),
-            _value(m),
-            text.plain(numbers.interval(m["lower"], m["upper"], m["unit"]))
-            if m["lower"] is not None
-            else "–",
+            _value(m, m["unit"]),
+            _interval(m, m["unit"]),
             text.plain(numbers.figure(m["n"], "count")) if m["n"] is not None else "–",
             text.refs([run["ref"]]),
         ]
@@ -83,10 +89,16 @@ def _measurements(run: Check) -> Flowable:
     return grid(head, rows, (0.25, 0.27, 0.14, 0.16, 0.09, 0.09), right=(2, 3, 4))
 
 
-def _value(m: Measurement) -> str:
+def _value(m: Measurement | Observation, unit: str) -> str:
     if m["value"] is None:
         return text.coloured(text.plain(f"undefined: {m['undefined'].replace('_', ' ')}"), "doubt")
-    return text.plain(numbers.figure(m["value"], m["unit"]))
+    return text.plain(numbers.figure(m["value"], unit))
+
+
+def _interval(m: Measurement | Observation, unit: str) -> str:
+    if m["lower"] is None or m["upper"] is None:
+        return "–"
+    return text.plain(numbers.interval(m["lower"], m["upper"], unit))
 
 
 def _methods(found: list[Measurement]) -> Iterator[Flowable]:
@@ -128,27 +140,64 @@ def _plot(plot: dict[str, object], ref: str) -> Iterator[Flowable]:
     )
 
 
+def _watched(name: str, watched: Watched) -> Iterator[Flowable]:
+    """One figure over the batches, with the limit that the monitor holds it against."""
+    found = watched["observations"]
+    if not found:
+        return
+    title = f"{name}: {watched['metric'].replace('_', ' ')}, {slice_of(watched['slice'])}"
+    yield text.paragraph(text.plain(title, fonts.BOLD), text.CAPTION, tag="Caption")
+    points = [
+        {"x": o["batch"], "y": o["value"], "lower": o["lower"], "upper": o["upper"]} for o in found
+    ]
+    plot = {
+        "kind": "line",
+        "title": title,
+        "x_label": "batch",
+        "y_label": watched["metric"].replace("_", " "),
+        "series": [{"name": watched["metric"], "points": points}],
+        "limit": {"value": watched["value"], "label": watched["limit"]},
+        "unit": watched["unit"],
+    }
+    yield chart(plot, WIDTH)
+    rows = [
+        [
+            text.plain(o["batch"]),
+            text.plain(instant(o["window_end"])),
+            _value(o, watched["unit"]),
+            _interval(o, watched["unit"]),
+            text.plain(numbers.figure(o["n"], "count")) if o["n"] is not None else "–",
+            text.refs([o["ref"]]),
+        ]
+        for o in found
+    ]
+    head = ("Batch", "Until", "Value", "Interval", "n", "Evidence")
+    yield grid(head, rows, (0.2, 0.26, 0.14, 0.2, 0.1, 0.1), right=(2, 3, 4))
+
+
 def monitoring(bundle: ReportBundle) -> Iterator[Flowable]:
     yield text.heading("Monitoring and use in production", "monitoring")
-    monitors = bundle["monitors"]
-    if monitors:
+    if bundle["monitors"]:
         rows = [
             [
                 text.bold(m["name"]) + "<br/>" + text.plain(m["kind"].replace("_", " ")),
                 text.plain(m["environment"]),
-                "<br/>".join(map(text.plain, m["limits"])) or text.stated(""),
+                "<br/>".join(text.plain(w["limit"]) for w in m["watched"]) or text.stated(""),
                 text.plain(instant(m["last_run_at"]) or "none yet"),
                 text.plain(f"{m['open_breaches']}"),
                 text.refs([m["ref"]]),
             ]
-            for m in monitors
+            for m in bundle["monitors"]
         ]
         yield grid(
             ("Monitor", "Environment", "Limits", "Last run", "Open breaches", "Evidence"),
             rows,
-            (0.2, 0.14, 0.28, 0.18, 0.1, 0.1),
+            (0.18, 0.14, 0.32, 0.15, 0.11, 0.1),
             right=(4,),
         )
+        for monitor in bundle["monitors"]:
+            for watched in monitor["watched"]:
+                yield from _watched(monitor["name"], watched)
     else:
         yield text.paragraph(f"{text.plain('Monitors:')} {text.stated('')}")
     for title, key in (

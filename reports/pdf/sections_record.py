@@ -157,12 +157,16 @@ def _findings(bundle: ReportBundle) -> Iterator[Flowable]:
 
 
 def history(bundle: ReportBundle) -> Iterator[Flowable]:
+    older = bundle["left_out"]["changes"]
     yield text.heading("Change history", "history")
     if not bundle["changes"]:
         yield text.paragraph(text.stated(""))
         return
     yield text.paragraph(
-        text.plain("From the audit log, oldest first; each line is one entry of it.")
+        text.plain(
+            "From the audit log, oldest first; each line is one entry of it."
+            + (f" {older} older lines are in the log." if older else "")
+        )
     )
     rows = [
         [
@@ -174,7 +178,7 @@ def history(bundle: ReportBundle) -> Iterator[Flowable]:
         for c in bundle["changes"]
     ]
     yield grid(
-        ("Time", "What", "By", "Audit entry"), rows, (0.18, 0.38, 0.16, 0.28), row_heads=False
+        ("Time", "What", "By", "Audit entry"), rows, (0.14, 0.36, 0.16, 0.34), row_heads=False
     )
 
 
@@ -227,7 +231,7 @@ def evidence(bundle: ReportBundle) -> Iterator[Flowable]:
     yield grid(
         ("Id", "Kind and title", "SHA-256", "When, by", "Record id, audit entry"),
         rows,
-        (0.065, 0.17, 0.3, 0.135, 0.33),
+        (0.06, 0.165, 0.3, 0.135, 0.34),
     )
 
 

@@ -35,7 +35,7 @@ def figures_of(figures: Sequence[ControlFigure]) -> str:
     """Numbers with their interval, n, limit and evidence id, one a line."""
     lines = []
     for f in figures:
-        said = f"{f['name']} {numbers.figure(f['value'], f['unit'])}"
+        said = f"{f['name']} {_seen(f)}"
         if f["lower"] is not None or f["upper"] is not None:
             said += f" ({numbers.interval(f['lower'], f['upper'], f['unit'])})"
         if f["n"] is not None:
@@ -44,6 +44,20 @@ def figures_of(figures: Sequence[ControlFigure]) -> str:
             said += f", limit {f['limit']}"
         lines.append(f"{text.plain(said)} [{text.refs([f['ref']])}]")
     return "<br/>".join(lines) or "–"
+
+
+def _seen(f: ControlFigure) -> str:
+    value = f["value"]
+    if isinstance(value, str):
+        return value
+    if f["unit"] and f["unit"] not in numbers.UNITS and value is not None:
+        return f"{numbers.figure(value, _whole(value))} {f['unit']}"
+    return numbers.figure(value, f["unit"] or _whole(value))
+
+
+def _whole(value: float | None) -> str:
+    """A figure without a unit that is an integer counts something."""
+    return "count" if isinstance(value, int) else ""
 
 
 def slice_of(slice_: Mapping[str, str]) -> str:

@@ -28,7 +28,7 @@ def check(ref: str, kind: str, measurements: list[dict[str, Any]], **more: Any) 
     return {
         "ref": ref, "id": ENTRY.format(40 + int(ref[1:])), "kind": kind, "purpose": "validation",
         "state": "succeeded", "attempt": 1, "grade": "re-performed", "engine": "DuckDB 2.0.0",
-        "libraries": {"fairlearn": "0.15.0"}, "seed": 4073709551, "dataset": "census-1994-holdout",
+        "rows": 75478, "superseded_by": "", "libraries": {"fairlearn": "0.15.0"}, "seed": 4073709551, "dataset": "census-1994-holdout",
         "reference": "", "finished_at": "2026-11-20T13:01:22.481516Z", "error": "",
         "cube_digest": sha(ref), "measurements": measurements, "plots": [], "notes": [], **more,
     }  # fmt: skip
@@ -145,6 +145,7 @@ def _evidence() -> list[dict[str, str]]:
         ("E16", "log checkpoint", "countersign.example/log", sha("checkpoint"), "the service"),
         ("E17", "monitor", "fairness-by-sex", "", "Ruth Feld"),
         ("E18", "finding", "Race groups are too small", "", "Věra Horáková"),
+        ("E19", "check run", "fairness, monitoring", sha("E19"), "the service"),
     ]  # fmt: skip
     return [
         {"ref": ref, "id": ENTRY.format(k), "kind": kind, "title": title, "sha256": digest,
@@ -266,7 +267,7 @@ def facts() -> Facts:
         "checks": [_performance(), _fairness(), _drift(), _explainability()],
         "policy": {
             "ref": "E4", "name": "high-risk", "revision": 3, "digest": sha("policy"),
-            "published_at": "2026-11-01T09:00:00Z", "in_force_from": "2026-11-01T09:00:00Z",
+            "published_at": "2026-11-01T09:00:00Z",
             "judged_at": "2026-11-20T14:00:00.123456Z", "controls": _controls(),
         },
         "dossier": {"ref": "E9", "digest": sha("dossier"), "frozen_at": "2026-11-20T13:05:00Z"},
@@ -297,7 +298,15 @@ def facts() -> Facts:
         "deployments": [event("E14", "champion", open=True)],
         "monitors": [{
             "ref": "E17", "name": "fairness-by-sex", "kind": "fairness", "environment": "production",
-            "limits": ["equal_opportunity_difference between groups of sex <= 0.1"],
+            "watched": [{
+                "limit": "at most 0.100", "metric": "equal_opportunity_difference", "slice": {"sex": "*"},
+                "value": 0.1, "unit": "rate", "observations": [
+                    {"ref": "E19", "batch": "1995-01", "window_end": "1995-01-31T23:59:59Z", "value": 0.0312,
+                     "lower": -0.0211, "upper": 0.0835, "n": 511, "undefined": ""},
+                    {"ref": "E19", "batch": "1995-02", "window_end": "1995-02-28T23:59:59Z", "value": None,
+                     "lower": None, "upper": None, "n": 8, "undefined": "insufficient"},
+                ],
+            }],
             "last_run_at": None, "open_breaches": 0,
         }],
         "standing": {"environment": "production", "state": "approved", "reason": "approved until 2027-11-20"},
@@ -310,6 +319,7 @@ def facts() -> Facts:
                  ("signature given", "Věra Horáková"), ("approval granted", "Ruth Feld")], 1)
         ],
         "evidence": _evidence(),
+        "left_out": {"changes": 0, "gate_decisions": 3},
         "log": {
             "ref": "E16", "origin": "countersign.example/log", "size": 412,
             "root": "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=",
