@@ -131,15 +131,14 @@ class Enforce(_Asking):
 
     @extend_schema(
         request=forms.GateRequest,
-        responses={status: OpenApiTypes.OBJECT for status in (200, 403, 409, 503)},
+        responses=dict.fromkeys((200, 403, 409, 503), OpenApiTypes.OBJECT),
     )
     def post(self, request: Request) -> Any:
         answer = self._once(request)
         if isinstance(answer, Response):
             return answer
-        if answer.status_code < 400 or answer.status_code == STATUS["pending"]:
-            if _fresh_if_stale(answer):
-                return self._answer(request)
+        if answer.status_code in (200, 409) and _fresh_if_stale(answer):
+            return self._answer(request)
         answer["Content-Type"] = "application/json"
         return answer
 

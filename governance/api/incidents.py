@@ -19,6 +19,7 @@ from governance.models import Finding, Incident, RetrainingRequest
 from governance.services import findings, incidents, retraining
 from kernel.errors import Invalid
 from kernel.rest.pagination import NewestFirst
+from kernel.rest.serializers import StrictSerializer
 from monitoring.api import finding
 
 _INCIDENTS = Incident.objects.select_related(
@@ -68,7 +69,7 @@ class _IncidentStep(APIView):
     """One step of an incident: the form that it takes and what it does."""
 
     actions: ClassVar = {"POST": "incident.manage"}
-    form: ClassVar[type[forms.StrictSerializer]]
+    form: ClassVar[type[StrictSerializer]]
 
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
