@@ -1,12 +1,16 @@
 """What people type. A form reads and keeps the words; whether they are right, the services say."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
 
 from accounts.access import Scope
 from accounts.models import Role, User
-from governance.models import Signature, Validation
+from governance.models import Finding, Signature, Validation
+from monitoring.models import CheckKind
+from registry.models import Dataset, Environment, ModelVersion, Use
 
 
 def _text(label: str, hint: str = "", *, rows: int = 4, required: bool = True) -> forms.CharField:
@@ -95,8 +99,73 @@ class WriteValidation(PlainForm):
     limitations = _text("Limitations", rows=3, required=False)
 
 
+class FindingForm(PlainForm):
+    """Something that must be done about the version. Empty, it is no finding."""
+
+    title = _line("Finding")
+    detail = _text("What is wrong, and what is to be done", rows=3)
+    severity = forms.ChoiceField(label="Severity", choices=Finding.Severity.choices)
+    owner = forms.ModelChoiceField(label="Owner", queryset=User.objects.none())
+    due_at = _day("Due at the end of")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, empty_permitted=True, **kwargs)
+        people = User.objects.filter(kind=User.Kind.PERSON, is_active=True).order_by("name")
+        self.fields["owner"].queryset = people  # type: ignore[attr-defined]
+        self.fields["severity"].initial = Finding.Severity.MEDIUM
+
+    def record(self) -> dict[str, Any]:
+        """What was typed, as the service takes it: a date means its end."""
+        due = datetime.combine(self.cleaned_data["due_at"], time.max, UTC)
+        return {**self.cleaned_data, "due_at": due}
+
+
+FINDINGS = 3
+
+
+def finding_forms(data: Any = None) -> list[FindingForm]:
+    """The forms of up to three findings of one validation."""
+    return [FindingForm(data, prefix=f"finding-{index}") for index in range(FINDINGS)]
+
+
 class Reason(PlainForm):
     reason = _text("Reason", rows=3)
+
+
+class AskCheck(PlainForm):
+    """A check of a version on one of the datasets that are on record."""
+
+    prefix = "check"
+    kind = forms.ChoiceField(label="Check", choices=CheckKind.choices)
+    dataset = forms.ModelChoiceField(label="Data", queryset=Dataset.objects.none())
+    reference = forms.ModelChoiceField(
+        label="Reference",
+        help_text="What the data is compared with; drift alone needs it.",
+        queryset=Dataset.objects.none(),
+        required=False,
+    )
+
+    def __init__(self, version: ModelVersion, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        held = Dataset.objects.exclude(blob=None).order_by("name")
+        for name in ("dataset", "reference"):
+            self.fields[name].queryset = held  # type: ignore[attr-defined]
+
+
+class Submit(PlainForm):
+    prefix = "submit"
+    use = forms.ModelChoiceField(label="Use", queryset=Use.objects.none())
+    environment = forms.ModelChoiceField(label="Environment", queryset=Environment.objects.none())
+    note = _text("Note", "What reviewers should know.", rows=3, required=False)
+
+    def __init__(self, version: ModelVersion, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        uses = Use.objects.filter(model=version.model_id, retired_at=None).order_by("-is_default")
+        self.fields["use"].queryset = uses  # type: ignore[attr-defined]
+        self.fields["use"].initial = uses.first()
+        places = Environment.objects.filter(settings__until=None).order_by("-settings__position")
+        self.fields["environment"].queryset = places  # type: ignore[attr-defined]
+        self.fields["environment"].initial = places.first()
 
 
 class Resolve(PlainForm):
@@ -167,11 +236,43 @@ class ChangePassword(PlainForm):
 
 
 class RequestReport(PlainForm):
-    """Which version, and under which use and environment its standing is told."""
+    """Which version, for which use, in which environment. The choices come with their model."""
 
-    version = forms.ChoiceField(label="Version")
-    use = forms.ChoiceField(label="Use", required=False)
-    environment = forms.ChoiceField(label="Environment", required=False)
+    subject = forms.ChoiceField(label="Version and use")
+    environment = forms.ChoiceField(
+        label="Environment", help_text="The report tells the standing there."
+    )
+
+    def __init__(
+        self,
+        versions: Sequence[ModelVersion],
+        environments: Sequence[Environment],
+        *args: Any,
+        wanted: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._subjects = {
+            f"{version.pk}.{use.pk}": (version, use)
+            for version in versions
+            for use in version.model.uses.all()
+        }
+        self._environments = {str(one.pk): one for one in reversed(environments)}
+        subjects = [(key, _subject(*pair)) for key, pair in self._subjects.items()]
+        places = [(key, one.title) for key, one in self._environments.items()]
+        self.fields["subject"].choices = subjects  # type: ignore[attr-defined]
+        self.fields["environment"].choices = places  # type: ignore[attr-defined]
+        first = (key for key in self._subjects if wanted and key.startswith(f"{wanted}."))
+        self.fields["subject"].initial = next(first, None)
+
+    def chosen(self) -> tuple[ModelVersion, Use, Environment]:
+        version, use = self._subjects[self.cleaned_data["subject"]]
+        return version, use, self._environments[self.cleaned_data["environment"]]
+
+
+def _subject(version: ModelVersion, use: Use) -> str:
+    about = "" if use.is_default else f", use {use.name}"
+    return f"{version.model.title}, version {version.number}{about}"
 
 
 class AuditSearch(PlainForm):

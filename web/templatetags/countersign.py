@@ -1,7 +1,7 @@
 """Small helpers that templates call. They print what they are given and read nothing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -152,6 +152,37 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     return numbers.interval(low, high, unit) if low is not None or high is not None else "–"
 
 
+@register.inclusion_tag("parts/controls.html")
+def controls(results: Iterable[Any], unfold: bool = False) -> dict[str, Any]:
+    """Control results, those first that stand in the way or warn; those that hold may be folded."""
+    listed = list(results)
+    return {
+        "standing_out": [one for one in listed if _status_of(one) != "pass"],
+        "holding": [one for one in listed if _status_of(one) == "pass"],
+        "unfold": unfold,
+    }
+
+
+def _status_of(result: Any) -> str:
+    return str(result["status"] if isinstance(result, Mapping) else result.status)
+
+
+@register.inclusion_tag("parts/figure.html")
+def seen_figure(figure_: Mapping[str, Any]) -> dict[str, Any]:
+    """One of a control result's figures: each key is there only where there is something to say."""
+    unit = str(figure_.get("unit") or "")
+    value, low, high = (figure_.get(name) for name in ("value", "lower", "upper"))
+    return {
+        "label": figure_.get("label") or "value",
+        "value": numbers.UNDEFINED if value is None else figure(value, unit),
+        "interval": numbers.interval(low, high, unit) if low is not None else "",
+        "limit": "" if figure_.get("limit") is None else figure(figure_["limit"], unit),
+        "n": figure_.get("n"),
+        "grade": figure_.get("grade"),
+        "run": figure_.get("run"),
+    }
+
+
 @register.filter
 def slice_text(value: Mapping[str, Any] | None) -> str:
     """`{"sex": "Female"}` as `sex: Female`; the empty slice is everybody, `*` compares groups."""
@@ -200,7 +231,7 @@ def chart(plot: Mapping[str, Any], ident: str = "") -> dict[str, Any]:
     """A plot as a figure, with the table of its values behind it."""
     try:
         header, rows = charts.table(plot)
-        drawing = charts.svg(plot, width=400.0, ident=ident or None)
+        drawing = charts.svg(plot, width=340.0, ident=ident or None)
     except BadPlot as problem:
         return {"title": plot.get("title", "Chart"), "problem": str(problem)}
     return {

@@ -19,7 +19,7 @@ def home(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     reviews = seen(
         Review.objects.filter(state="open").select_related(
-            "version__model", "use", "environment", "submitted_by"
+            "version__model", "use", "environment", "submitted_by", "policy_revision"
         ),
         request,
     ).defer("control_results", "signed_document")

@@ -1,18 +1,22 @@
 """One version: where it stands, why, what was measured, what it is made of, what happened to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts.web import actor_of
 from governance.models import Approval, Review, Waiver
+from governance.services import reviews
 from monitoring.models import CheckRun, Measurement
+from monitoring.services import request_check
 from registry.models import Dataset, DatasetLineage, DatasetUse, ModelVersion
 from web import offers, timeline
 from web.comparison import Change, Shift, changes, shifts
-from web.pages import find, page, show
+from web.forms import AskCheck, Reason, Submit
+from web.pages import attempt, find, page, show
 from web.standings import places_of, pronounce
 
 UNDER_WAY = (CheckRun.State.QUEUED, CheckRun.State.RUNNING)
@@ -47,14 +51,17 @@ def show_version(
         "runs": runs,
         "running": sum(run.state in UNDER_WAY for run in runs),
         "refresh_url": reverse("web:version-runs", args=[row.model.name, row.number]),
-        "results": _results(runs),
+        "results": newest_results(runs),
         "evidence": row.evidence.select_related("blob", "added_by"),
         "data": _data(row),
         "baseline": baseline,
         "changes": _changes(baseline, row) if baseline else [],
         "shifts": _shifts(baseline, row) if baseline else [],
         "events": timeline.events(row),
-        "offers": offers.for_version(row, actor_of(request)),
+        "offers": offers.for_version(row, places, actor_of(request)),
+        "check_form": AskCheck(row),
+        "submit_form": Submit(row),
+        "reopen_form": Reason(prefix="reopen"),
         **forms,
     }
     return show(request, "models/version.html", context, status=status)
@@ -79,7 +86,7 @@ def validation_runs(row: ModelVersion) -> list[CheckRun]:
     return list(found.select_related("dataset", "reference").defer("mapping", "config")[:100])
 
 
-def _results(runs: Sequence[CheckRun]) -> list[tuple[CheckRun, list[Measurement]]]:
+def newest_results(runs: Sequence[CheckRun]) -> list[tuple[CheckRun, list[Measurement]]]:
     """The newest succeeded run of each kind with its measurements."""
     newest: dict[str, CheckRun] = {}
     for run in runs:
@@ -170,3 +177,83 @@ def _overall(slice_: dict[str, str]) -> bool:
     return all(group == "*" for group in slice_.values())
 
 
+
+
+@page("POST")
+def check(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Ask for a check; the answer leads to its run."""
+    row = find_version(request, name, number)
+    form = AskCheck(row, request.POST)
+    if not form.is_valid():
+        return show_version(request, row, status=400, check_form=form)
+    typed = form.cleaned_data
+    return _write(
+        request,
+        row,
+        "check_form",
+        form,
+        lambda: request_check(
+            row,
+            typed["kind"],
+            dataset=typed["dataset"],
+            reference=typed["reference"],
+            actor=actor_of(request),
+        ),
+        "The check is queued.",
+    )
+
+
+@page("POST")
+def submit(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    row = find_version(request, name, number)
+    form = Submit(row, request.POST)
+    if not form.is_valid():
+        return show_version(request, row, status=400, submit_form=form)
+    typed = form.cleaned_data
+    return _write(
+        request,
+        row,
+        "submit_form",
+        form,
+        lambda: reviews.submit(
+            row,
+            use=typed["use"],
+            environment=typed["environment"],
+            note_=typed["note"],
+            actor=actor_of(request),
+        ),
+        "The version is submitted for review.",
+    )
+
+
+@page("POST")
+def reopen(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    row = find_version(request, name, number)
+    form = Reason(request.POST, prefix="reopen")
+    if not form.is_valid():
+        return show_version(request, row, status=400, reopen_form=form)
+    return _write(
+        request,
+        row,
+        "reopen_form",
+        form,
+        lambda: reviews.reopen(row, reason=form.cleaned_data["reason"], actor=actor_of(request)),
+        "The version is reopened; its approvals have lapsed.",
+    )
+
+
+def _write(
+    request: HttpRequest,
+    row: ModelVersion,
+    name: str,
+    form: Form,
+    write: Callable[[], object],
+    done: str,
+) -> HttpResponse:
+    """Call the service; lead back to the version, or show it again with what was refused."""
+    home = reverse("web:version", args=[row.model.name, row.number])
+    outcome = attempt(request, form, write, done, home)
+    if isinstance(outcome, HttpResponse):
+        return outcome
+    again = find_version(request, row.model.name, row.number)
+    return show_version(request, again, status=outcome.status, **{name: form})
