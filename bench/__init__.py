@@ -1,0 +1,1 @@
+"""Figures of this machine. `make bench` prints them; none of them is a test."""
