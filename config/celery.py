@@ -19,7 +19,6 @@ app.conf.update(
     worker_redirect_stdouts=False,
     worker_max_tasks_per_child=50,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": 3600, "polling_interval": 0.2},
     task_routes={"monitoring.tasks.execute_check": {"queue": "checks"}},
     task_default_queue="default",
     timezone="UTC",

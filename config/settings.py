@@ -155,6 +155,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 CELERY_BROKER_URL = COUNTERSIGN.broker_url
+# Redis and Valkey alone know it; SQLAlchemy's transport would hand it to its engine, which refuses it.
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {"visibility_timeout": 3600} if COUNTERSIGN.broker_url.startswith("redis") else {}
+)
 
 LOGGING: dict[str, Any] = {
     "version": 1,
