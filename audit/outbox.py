@@ -134,7 +134,11 @@ def dispatch(limit: int = _BATCH) -> int:
 def deliver_due(limit: int = _BATCH) -> int:
     """Attempt up to `limit` deliveries that are due, oldest first, and return how many."""
     done = 0
-    due = Delivery.objects.filter(_claimable()).order_by("due", "id").values_list("id", flat=True)
+    due = (
+        Delivery.objects.filter(_claimable())
+        .order_by("due", "entry_id")
+        .values_list("id", flat=True)
+    )
     for identity in list(due[:limit]):
         lease = uuid4()
         claimed = Delivery.objects.filter(_claimable(), id=identity).update(
