@@ -163,9 +163,8 @@ def contingency(source: Source, mapping: ColumnMapping) -> Contingency:
         f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
     }
     nothing = ibis.null("int8")
-    columns["label"] = nothing if mapping.label is None else _flag(
-        source.table[mapping.label], mapping.positive
-    )
+    label = label_of(source, mapping)
+    columns["label"] = nothing if label is None else label
     predicted = prediction_of(source, mapping)
     columns["prediction"] = nothing if predicted is None else predicted
     table = source.table.select(**columns)
@@ -183,14 +182,13 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
     Raises:
         Invalid: naming the score if one lies outside [0, 1].
     """
-    score = score_of(source, mapping)
-    if score is None or mapping.label is None:
+    score, label = score_of(source, mapping), label_of(source, mapping)
+    if score is None or label is None:
         return None
     columns: dict[str, Any] = {
         f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
     }
     groups = list(columns)
-    label = _flag(source.table[mapping.label], mapping.positive)
     table = source.table.select(**columns, label=label, score=score)
     table = table.filter(table.label.notnull(), table.score.notnull(), ~table.score.isnan())
     _within_unit(table)
@@ -239,6 +237,13 @@ def group_of(source: Source, attribute: SensitiveAttribute) -> "ir.Value":
         return column.cast("string").fill_null(UNKNOWN)
     branches = [(column < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
     return ibis.cases((column.isnull(), UNKNOWN), *branches, else_=names[-1])
+
+
+def label_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    """1 for a positive outcome, 0 for another, null for none; None without a label column."""
+    if mapping.label is None:
+        return None
+    return _flag(source.table[mapping.label], mapping.positive)
 
 
 def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":

@@ -16,7 +16,7 @@ from typing import Any
 
 from kernel.errors import CountersignError, Invalid
 from monitoring.engine import cube
-from monitoring.engine.job import KINDS, CheckJob
+from monitoring.engine.job import GRADES, KINDS, CheckJob
 from monitoring.engine.loaders import LIBRARIES
 from monitoring.engine.rescoring import Progress, Scored, open_scored
 from monitoring.engine.results import Attachment, CheckOutcome, CheckResult, Grade
@@ -183,6 +183,47 @@ def _fairness(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
     return Worked(aggregates, result, grade_of(scored), rows, [scored], [])
 
 
+def _drift(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
+    from monitoring.engine import columns
+    from monitoring.engine.checks import drift
+    from monitoring.engine.documents import Fields
+
+    if job.reference is None:
+        raise Invalid("drift needs a reference dataset", field="reference")
+    if not job.mapping.features:
+        raise Invalid("drift needs the features", field="mapping.features")
+    clock("scoring the reference", 0.05)
+    reference = open_scored(
+        job, job.reference, workdir, clock.between(0.05, 0.3), field="reference", required=False
+    )
+    try:
+        clock("scoring the model", 0.3)
+        current = open_scored(
+            job, job.dataset, workdir, clock.between(0.3, 0.5), required=False
+        )
+        try:
+            clock("counting", 0.5)
+            compared = columns.compare(reference.source, current.source, job.mapping)
+            profiles = columns.profiles_pair(reference.source, current.source, job.mapping)
+            rows = current.source.rows
+        finally:
+            current.source.close()
+    finally:
+        reference.source.close()
+    clock("measuring", 0.7)
+    result = drift.measure(compared, job.config)
+    aggregates = {"profiles": profiles, "comparisons": [one.to_json() for one in compared]}
+    clock("reporting by evidently", 0.8)
+    from monitoring.engine import evidently_report
+
+    html = Fields(job.config, "config", drift.FIELDS).flag("html", False)
+    attachments = evidently_report.report(
+        result.measurements, cube.seal(aggregates)[1], html=html
+    )
+    grade = min(grade_of(reference), grade_of(current), key=GRADES.index)
+    return Worked(aggregates, result, grade, rows, [reference, current], attachments)
+
+
 def _need_label(job: CheckJob) -> None:
     if job.mapping.label is None:
         raise Invalid(f"{job.kind} needs the column of the outcome", field="mapping.label")
@@ -191,6 +232,7 @@ def _need_label(job: CheckJob) -> None:
 _WORK: dict[str, Callable[[CheckJob, Path, _Clock], Worked]] = {
     "performance": _performance,
     "fairness": _fairness,
+    "drift": _drift,
 }
 
 

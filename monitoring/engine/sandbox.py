@@ -88,6 +88,8 @@ def _environment(workdir: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "2",
         "OPENBLAS_NUM_THREADS": "2",
         "NUMBA_NUM_THREADS": "2",
+        # Waiting threads must not burn the processor that the others need.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "DO_NOT_TRACK": "1",
         "PYTHONHASHSEED": "0",
     }
