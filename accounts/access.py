@@ -40,7 +40,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Action:
-    """Who may do a thing. `by_system`: the service itself does it too. `persons_only`: no pipeline."""
+    """Who may do a thing. `by_system`: the service itself does it too. `persons_only`: no pipeline.
+
+    `own`: it is about oneself, so it takes no role: who holds one on a single model alone does it too.
+    """
 
     name: str
     label: str
@@ -48,6 +51,7 @@ class Action:
     scope: Scope
     persons_only: bool = False
     by_system: bool = False
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ TABLE: dict[str, Action] = {
         _action("user.manage", "make and deactivate users and service accounts", (_ADM,), Scope.ADMINISTER, persons_only=True),
         _action("token.manage", "make tokens for service accounts", (_ADM,), Scope.ADMINISTER, persons_only=True),
         _action("webhook.manage", "manage webhook endpoints", (_ADM,), Scope.ADMINISTER, persons_only=True),
-        _action("self.manage", "sign in, own tokens, re-authentication", _ALL, Scope.SIGN, persons_only=True),
+        _action("self.manage", "sign in, own tokens, re-authentication", _ALL, Scope.SIGN, persons_only=True, own=True),
     )
 }
 
@@ -176,7 +180,7 @@ def can(actor: Actor, action: str, obj: object | None = None) -> Answer:
         return Answer(False, f"the token lacks the scope '{rule.scope}'")
     if rule.persons_only and actor.kind != "person":
         return Answer(False, f"a service account may not {rule.label}")
-    if rule.roles & roles_of(actor.id, obj):
+    if rule.own or rule.roles & roles_of(actor.id, obj):
         return Answer(True)
     wanted = ", ".join(sorted(role.label.lower() for role in rule.roles)) or "the service itself"
     return Answer(False, f"to {rule.label} takes one of these roles: {wanted}")
