@@ -43,6 +43,7 @@ class _Draft:
     collected: Collected
     decision: Decision
     envelope: dict[str, Any]
+    permitted: bool
 
 
 class _Changed(Exception):
@@ -61,14 +62,15 @@ def ask(question: Question, *, actor: Actor) -> GateDecision:
     for _ in range(_TRIES):
         with facts.snapshot():
             fitting = facts.candidates(question)
-            versions = _known_to(actor, fitting)
+            versions, permitted = _known_to(actor, fitting)
             hidden = bool(versions) and not question.model and len(versions) < len(fitting)
             at = max([now(), *(instant_for(version) for version in versions)])
             collected = facts.collect(question, versions, at, hidden=hidden)
             checkpoint = checkpoints.latest()
             supersedes = _before(collected, question)
         decision = decide(collected.facts, at)
-        draft = _draft(question, collected, decision, checkpoint, supersedes, actor)
+        identity, envelope = _signed(question, collected, decision, checkpoint, supersedes, actor)
+        draft = _Draft(identity, question, collected, decision, envelope, permitted)
         try:
             return _put_on_record(draft, actor=actor)
         except _Changed:
@@ -76,11 +78,14 @@ def ask(question: Question, *, actor: Actor) -> GateDecision:
     raise Unavailable("the version is being changed; ask again", code="changing")
 
 
-def _known_to(actor: Actor, versions: list[ModelVersion]) -> list[ModelVersion]:
-    """Those that the actor may ask about or could read about; the others are not there for it."""
+def _known_to(actor: Actor, versions: list[ModelVersion]) -> tuple[list[ModelVersion], bool]:
+    """Those that the actor may ask about or could read about; the others are not there for it.
+
+    And whether it may ask: about at least one of them, or about what is not there.
+    """
     allowed = [one for one in versions if can(actor, "gate.ask", one)]
     if len(allowed) == len(versions):
-        return versions
+        return versions, True
     # Whether it may read is a question of its roles; a token for the gate alone has no such scope.
     reader = actor if actor.scopes is None else _with_scope(actor, Scope.READ)
     readable = set(
@@ -88,7 +93,8 @@ def _known_to(actor: Actor, versions: list[ModelVersion]) -> list[ModelVersion]:
             RegisteredModel.objects.filter(pk__in={one.model_id for one in versions}), reader
         ).values_list("pk", flat=True)
     )
-    return [one for one in versions if one in allowed or one.model_id in readable]
+    known = [one for one in versions if one in allowed or one.model_id in readable]
+    return known, bool(allowed) or not known
 
 
 def _with_scope(actor: Actor, scope: Scope) -> Actor:
@@ -122,9 +128,8 @@ def _before(collected: Collected, question: Question) -> UUID | None:
 @write
 def _put_on_record(draft: _Draft, *, actor: Actor) -> GateDecision:
     version = draft.collected.version
-    about = draft.collected.asked_about
-    if about and not any(can(actor, "gate.ask", one) for one in about):
-        require(actor, "gate.ask", about[0])
+    if not draft.permitted:
+        require(actor, "gate.ask", draft.collected.asked_about[0])
     if version is not None:
         still = ModelVersion.objects.filter(pk=version.pk, moment=version.moment)
         if not still.exists():
@@ -209,25 +214,25 @@ def _record(row: GateDecision, draft: _Draft, actor: Actor) -> None:
     )
 
 
-def _draft(
+def _signed(
     question: Question,
     collected: Collected,
     decision: Decision,
     checkpoint: str | None,
     supersedes: UUID | None,
     actor: Actor,
-) -> _Draft:
+) -> tuple[UUID, dict[str, Any]]:
+    """The decision's id and its attestation; {} where no digest is known to attest."""
     identity = uuid7()
     version = collected.version
     digest = version.artifact_digest if version else question.digest
-    envelope: dict[str, Any] = {}
-    if digest:
-        extension = _extension(identity, question, collected, decision, actor)
-        extension["supersedes"] = str(supersedes) if supersedes else None
-        extension["logCheckpoint"] = checkpoint
-        payload = attestations.statement(_summary(digest, collected, decision, extension))
-        envelope = attestations.sign(payload, keys.current("attestation").p256)
-    return _Draft(identity, question, collected, decision, envelope)
+    if not digest:
+        return identity, {}
+    extension = _extension(identity, question, collected, decision, actor)
+    extension["supersedes"] = str(supersedes) if supersedes else None
+    extension["logCheckpoint"] = checkpoint
+    payload = attestations.statement(_summary(digest, collected, decision, extension))
+    return identity, attestations.sign(payload, keys.current("attestation").p256)
 
 
 def _extension(
