@@ -135,9 +135,7 @@ def test_a_binding_for_the_tier_goes_before_one_for_all(world: World) -> None:
 def test_where_nothing_is_bound_any_more_nothing_governs(world: World) -> None:
     binding = PolicyBinding.objects.get()
     policies.unbind_policy(binding, actor=world.by(world.officer))
-    assert (
-        selectors.policy_revision_of(world.version, world.use, world.environment, now()) is None
-    )
+    assert selectors.policy_revision_of(world.version, world.use, world.environment, now()) is None
     with pytest.raises(Conflict):
         policies.unbind_policy(binding, actor=world.by(world.officer))
 
