@@ -109,8 +109,8 @@ def _datasets(files: Mapping[str, MadeFile]) -> list[dict[str, Any]]:
     common = {"source": SOURCE, "licence": LICENCE, "contains_personal_data": False}
     named = (
         ("census-train-1994", "train_1994", "training", "Census 1994, adults, the publisher's training part"),
-        ("census-validation-1994", "validation_1994", "validation", "Census 1994, adults, the publisher's test part"),
-        ("census-1995", "production_1995", "test", "Census 1995, adults"),
+        ("census-validation-1994", "validation_1994", "test", "Census 1994, adults, the publisher's test part"),
+        ("census-1995", "production_1995", "production", "Census 1995, adults"),
     )
     return [
         {"name": name, "title": title, "file": str(files[stem].path), "purpose": purpose} | common

@@ -107,7 +107,8 @@ def _rules(risk_officer: Actor) -> None:
     )
     revision = publish_policy(POLICY.read_text(), actor=risk_officer)
     for environment in (staging, production):
-        bind_policy(revision.policy, environment=environment, actor=risk_officer)
+        for tier in (1, 2):
+            bind_policy(revision.policy, environment=environment, tier=tier, actor=risk_officer)
 
 
 def _token(user: User, scopes: tuple[Scope, ...], *, by: Actor | None = None) -> str:

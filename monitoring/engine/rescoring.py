@@ -83,8 +83,13 @@ def _refusal(job: CheckJob) -> CountersignError | None:
     return None
 
 
-def prepare(job: CheckJob, artifact: Artifact, source: Source, home: Path) -> dict[str, Any]:
-    """Verify the artifact and write the model's inputs, and nothing else, to a file of their own."""
+def prepare(
+    job: CheckJob, artifact: Artifact, source: Source, home: Path, *, write_rows: bool = True
+) -> dict[str, Any]:
+    """Verify the artifact and write the model's inputs, and nothing else, to a file of their own.
+
+    Without `write_rows` the caller writes that file itself.
+    """
     import pyarrow.parquet as pq
 
     spec = job.input_spec
@@ -97,11 +102,11 @@ def prepare(job: CheckJob, artifact: Artifact, source: Source, home: Path) -> di
     model.unlink(missing_ok=True)
     model.symlink_to(artifact.path.resolve())
     rows = home / "rows.parquet"
-    table = source.table.select(ROW, *spec.columns()).order_by(ROW)
-    batches = source.batches(table)
-    with pq.ParquetWriter(rows, batches.schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
+    if write_rows:
+        batches = source.batches(source.table.select(ROW, *spec.columns()).order_by(ROW))
+        with pq.ParquetWriter(rows, batches.schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
     return {
         "artifact": str(model),
         "format": artifact.format,

@@ -172,6 +172,8 @@ def _fairness(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
     clock("scoring the model", 0.05)
     scored = open_scored(job, job.dataset, workdir, clock.between(0.05, 0.6))
     try:
+        if not scored.model and job.mapping.prediction is None:
+            raise Invalid("fairness needs decisions", field="mapping.prediction")
         clock("counting", 0.6)
         counts = cube.contingency(scored.source, job.mapping)
         clock("measuring", 0.7)
@@ -224,6 +226,33 @@ def _drift(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
     return Worked(aggregates, result, grade, rows, [reference, current], attachments)
 
 
+def _explainability(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
+    from monitoring.engine import explaining
+    from monitoring.engine.checks import explainability
+
+    clock("explaining the model", 0.05)
+    explained, scored = explaining.explain(job, workdir, clock.between(0.05, 0.9))
+    if job.input_spec is None:
+        raise Invalid("an explanation needs the input spec", field="input_spec")
+    clock("measuring", 0.9)
+    result = explainability.measure(explained, job.input_spec, job.mapping, job.config)
+    rows = scored.source.rows
+    return Worked({"explanation": explained}, result, "re-performed", rows, [scored], [])
+
+
+def _data_quality(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
+    from monitoring.engine import quality
+    from monitoring.engine.checks import data_quality
+
+    clock("counting", 0.1)
+    facts, profiles = quality.gather(job, workdir)
+    clock("measuring", 0.8)
+    result = data_quality.measure(facts, job.config)
+    aggregates = {"facts": facts.to_json(), "profiles": profiles}
+    # Nothing of the model is claimed here: the server counted the data itself.
+    return Worked(aggregates, result, "re-performed", facts.rows, [], [])
+
+
 def _need_label(job: CheckJob) -> None:
     if job.mapping.label is None:
         raise Invalid(f"{job.kind} needs the column of the outcome", field="mapping.label")
@@ -233,6 +262,8 @@ _WORK: dict[str, Callable[[CheckJob, Path, _Clock], Worked]] = {
     "performance": _performance,
     "fairness": _fairness,
     "drift": _drift,
+    "explainability": _explainability,
+    "data_quality": _data_quality,
 }
 
 

@@ -1,0 +1,87 @@
+"""Counting what the data quality check looks at."""
+
+from pathlib import Path
+from typing import Any
+
+from kernel.errors import Invalid
+from monitoring.engine import columns, cube, profiles, rows
+from monitoring.engine.checks.data_quality import FIELDS, Facts
+from monitoring.engine.documents import Fields
+from monitoring.engine.job import CheckJob
+from monitoring.engine.sources import Source, open_source
+
+
+def gather(job: CheckJob, workdir: Path) -> tuple[Facts, dict[str, Any]]:
+    """The facts of a dataset, compared with the reference if there is one, and its profiles."""
+    identity = _identity(job)
+    current = open_source(job.dataset, workdir, limits=job.engine)
+    try:
+        job.mapping.check(current.schema)
+        if not current.rows:
+            raise Invalid("no rows are left after filtering", field="dataset")
+        _check_identity(identity, current, "dataset")
+        reference = None
+        if job.reference is not None:
+            reference = open_source(
+                job.reference, workdir, field="reference", limits=job.engine
+            )
+        try:
+            if reference is not None:
+                _check_identity(identity, reference, "reference")
+            edges = columns.edges_of(current, job.mapping)
+            profiled = columns.profiles_of(current, job.mapping, edges)
+            facts = _facts(job, current, reference, identity, profiled)
+        finally:
+            if reference is not None:
+                reference.close()
+    finally:
+        current.close()
+    return facts, profiled
+
+
+def _identity(job: CheckJob) -> list[str]:
+    given = Fields(job.config, "config", FIELDS).texts("identity")
+    mapping = job.mapping
+    found = given or (
+        *mapping.features,
+        *([mapping.label] if mapping.label else []),
+        *(one.column for one in mapping.sensitive),
+    )
+    names = list(dict.fromkeys(found))
+    if not names:
+        raise Invalid("data quality needs the features", field="mapping.features")
+    return names
+
+
+def _check_identity(identity: list[str], source: Source, field: str) -> None:
+    for name in identity:
+        if name not in source.schema:
+            raise Invalid(f"the {field} has no column {name!r}", field="config.identity")
+
+
+def _facts(
+    job: CheckJob,
+    current: Source,
+    reference: Source | None,
+    identity: list[str],
+    profiled: dict[str, Any],
+) -> Facts:
+    missing = {name: one["missing"] for name, one in profiled.items()}
+    others = [one.column for one in job.mapping.sensitive]
+    for name in [*others, *([job.mapping.label] if job.mapping.label else [])]:
+        missing.setdefault(name, profiles.categories(current, name).missing)
+    counts = cube.contingency(current, job.mapping) if job.mapping.label else None
+    labelled = [cell for cell in counts.cells if cell.label is not None] if counts else []
+    return Facts(
+        rows=current.rows,
+        missing=missing,
+        distinct={name: one["distinct"] for name, one in profiled.items()},
+        positives=sum(cell.n for cell in labelled if cell.label) if counts else None,
+        labelled=sum(cell.n for cell in labelled) if counts else None,
+        identity=identity,
+        repeated=rows.repeated(current, identity),
+        shared=rows.shared(current, reference, identity) if reference else None,
+        schema=current.schema,
+        reference_schema=reference.schema if reference else None,
+        reference_rows=reference.rows if reference else None,
+    )

@@ -1,0 +1,49 @@
+"""Digests of rows: which rows are alike, and a sample that anybody can draw again."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from monitoring.engine.sources import ROW, Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+DIGEST = "countersign_digest"
+_SEPARATOR, _NOTHING = "\x1f", "\x1e"
+
+
+def with_digest(source: Source, columns: Sequence[str]) -> "ir.Table":
+    """The source's table with the SHA-256 of each row's values in `columns`, as hexadecimal."""
+    import ibis
+
+    texts = [source.table[name].cast("string").fill_null(_NOTHING) for name in columns]
+    joined = ibis.literal(_SEPARATOR).join(texts)
+    return source.table.mutate(**{DIGEST: joined.hexdigest("sha256")})
+
+
+def sample(source: Source, columns: Sequence[str], size: int) -> "ir.Table":
+    """The `size` rows with the least digests of `columns`: chosen by content, not by place."""
+    table = with_digest(source, columns)
+    return table.order_by([DIGEST, ROW]).limit(size).select(ROW, *columns)
+
+
+def repeated(source: Source, columns: Sequence[str]) -> int:
+    """How many rows have the same values as one before them."""
+    table = with_digest(source, columns)
+    counted = table.aggregate(n=table.count(), different=table[DIGEST].nunique())
+    row = counted.to_pyarrow().to_pylist()[0]
+    return int(row["n"]) - int(row["different"])
+
+
+def shared(source: Source, reference: Source, columns: Sequence[str]) -> int:
+    """How many rows of `source` have the same values as some row of `reference`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = with_digest(reference, columns).select(DIGEST).distinct().to_pyarrow()[DIGEST]
+    values = pa.array(known.to_pylist(), pa.string())
+    found = 0
+    for batch in source.batches(with_digest(source, columns).select(DIGEST)):
+        hits = pc.is_in(batch.column(0), value_set=values)
+        found += int(pc.sum(hits).as_py() or 0)
+    return found
