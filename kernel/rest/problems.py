@@ -64,6 +64,8 @@ def _flatten(detail: Any, prefix: str = "") -> dict[str, str]:
         flat: dict[str, str] = {}
         for name, value in detail.items():
             key = prefix if name == "non_field_errors" else f"{prefix}.{name}".lstrip(".")
+            if isinstance(name, int):
+                key = f"{prefix}[{name}]"
             flat.update(_flatten(value, key))
         return flat
     if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):

@@ -155,6 +155,23 @@ def test_evidence_goes_in_as_a_file_and_out_as_an_attachment(alice: Caller) -> N
     assert content["Repr-Digest"].startswith("sha-256=:")
 
 
+def test_a_page_uploads_with_its_session_and_csrf_token() -> None:
+    version = f.make_version()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(f.make_user(None, Role.VALIDATOR))
+    path = f"{API}models/{version.model.name}/versions/1/evidence/"
+
+    def parts() -> dict[str, Any]:
+        file = SimpleUploadedFile("n.txt", b"seen", "text/plain")
+        return {"kind": "note", "name": "N", "file": file}
+
+    assert client.post(path, parts()).status_code == 403
+    client.cookies["csrftoken"] = "t" * 32
+    answer = client.post(path, parts(), headers={"X-CSRFToken": "t" * 32})
+    assert answer.status_code == 201, answer.content
+    assert answer.json()["digest"] == f.digest_of("seen")
+
+
 def test_damaged_evidence_is_not_handed_out(alice: Caller) -> None:
     row = f.make_evidence(f.make_version(), stored=f.store_bytes(f.unique("sound").encode()))
     place = store().path(row.blob_id)

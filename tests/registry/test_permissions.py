@@ -48,15 +48,8 @@ class World:
         )
 
 
-D, O, V, R, P, A, S = (
-    Role.DEVELOPER,
-    Role.OWNER,
-    Role.VALIDATOR,
-    Role.RISK_OFFICER,
-    Role.OPERATOR,
-    Role.AUDITOR,
-    Role.ADMINISTRATOR,
-)
+D, O, V = Role.DEVELOPER, Role.OWNER, Role.VALIDATOR  # noqa: E741
+R, P, S = Role.RISK_OFFICER, Role.OPERATOR, Role.ADMINISTRATOR
 
 WRITES: dict[str, tuple[Call, set[Role]]] = {
     "register_legal_entity": (
