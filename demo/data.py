@@ -55,7 +55,9 @@ def ranks(rows: int, purpose: str) -> Any:
     """A fixed pseudo-random order of row numbers, the same on every machine."""
     import numpy as np
 
-    seed = int.from_bytes(hashlib.sha256(f"countersign demo {purpose}".encode()).digest()[:8], "big")
+    seed = int.from_bytes(
+        hashlib.sha256(f"countersign demo {purpose}".encode()).digest()[:8], "big"
+    )
     # Sorting SHA-derived keys, not a library's shuffle, whose algorithm may change.
     keys = [hashlib.sha256(f"{seed}:{row}".encode()).digest() for row in range(rows)]
     return np.asarray(sorted(range(rows), key=keys.__getitem__), np.int64)

@@ -116,9 +116,7 @@ class ScoreCube:
         def part(group: Group) -> Group:
             return tuple(group[place] for place in places)
 
-        cells = _added(
-            ((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells
-        )
+        cells = _added(((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells)
         moments = _added(
             ((part(m.group),), (m.n, m.squared, m.squared_2, m.log, m.log_2)) for m in self.moments
         )
@@ -207,23 +205,31 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
     return ScoreCube(
         tuple(one.name for one in mapping.sensitive),
         SCORE_BINS,
-        tuple(sorted(
-            (
-                ScoreCell(_group(row, groups), row["label"], row["bin"], row["n"], row["total"])
-                for row in cells.to_pyarrow().to_pylist()
-            ),
-            key=lambda cell: (cell.group, cell.label, cell.bin),
-        )),
-        tuple(sorted(
-            (
-                Moments(
-                    _group(row, groups), row["n"],
-                    row["squared"], row["squared_2"], row["log"], row["log_2"],
-                )
-                for row in moments.to_pyarrow().to_pylist()
-            ),
-            key=lambda one: one.group,
-        )),
+        tuple(
+            sorted(
+                (
+                    ScoreCell(_group(row, groups), row["label"], row["bin"], row["n"], row["total"])
+                    for row in cells.to_pyarrow().to_pylist()
+                ),
+                key=lambda cell: (cell.group, cell.label, cell.bin),
+            )
+        ),
+        tuple(
+            sorted(
+                (
+                    Moments(
+                        _group(row, groups),
+                        row["n"],
+                        row["squared"],
+                        row["squared_2"],
+                        row["log"],
+                        row["log_2"],
+                    )
+                    for row in moments.to_pyarrow().to_pylist()
+                ),
+                key=lambda one: one.group,
+            )
+        ),
     )
 
 
@@ -251,7 +257,9 @@ def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
         return source.table[PREDICTION].cast("int8")
     if mapping.prediction is None:
         return None
-    wanted = mapping.positive if mapping.positive_prediction is None else mapping.positive_prediction
+    wanted = (
+        mapping.positive if mapping.positive_prediction is None else mapping.positive_prediction
+    )
     return _flag(source.table[mapping.prediction], wanted)
 
 

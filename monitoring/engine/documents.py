@@ -53,21 +53,28 @@ class Fields:
         return list(value)
 
     def number(
-        self, key: str, default: float | None, *, above: float | None = None, to: float | None = None
+        self,
+        key: str,
+        default: float | None,
+        *,
+        above: float | None = None,
+        to: float | None = None,
     ) -> float:
         value = self._value.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Invalid("expected a number", field=self.name(key))
-        if value != value or (above is not None and value <= above) or (to is not None and value > to):
+        if (
+            value != value
+            or (above is not None and value <= above)
+            or (to is not None and value > to)
+        ):
             raise Invalid(f"expected a number above {above} up to {to}", field=self.name(key))
         return float(value)
 
     def whole(self, key: str, default: int | None, *, least: int = 0, most: int = 2**53 - 1) -> int:
         value = self._value.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise Invalid(
-                f"expected a whole number from {least} to {most}", field=self.name(key)
-            )
+            raise Invalid(f"expected a whole number from {least} to {most}", field=self.name(key))
         return value
 
     def flag(self, key: str, default: bool) -> bool:

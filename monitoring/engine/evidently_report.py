@@ -19,7 +19,7 @@ from monitoring.engine.results import Attachment, MeasurementValue
 REPORTED = ("psi", "jensen_shannon", "wasserstein_normed", "ks_statistic", "cramers_v")
 
 
-class DriftFigure(SingleValueMetric):
+class DriftFigure(SingleValueMetric):  # type: ignore[misc]  # the library is untyped
     """One figure of one column, with the digest of the aggregates that it was computed from."""
 
     column: str
@@ -28,7 +28,7 @@ class DriftFigure(SingleValueMetric):
     evidence_sha256: str
 
 
-class DriftFigureCalculation(SingleValueCalculation[DriftFigure]):
+class DriftFigureCalculation(SingleValueCalculation[DriftFigure]):  # type: ignore[misc]
     def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
         return self.result(self.metric.figure)
 
@@ -52,7 +52,8 @@ def report(
     ]
     # The figures are known: the data that Evidently is given are one empty column.
     empty = Dataset.from_pandas(
-        pd.DataFrame({"figure": [0.0]}), data_definition=DataDefinition(numerical_columns=["figure"])
+        pd.DataFrame({"figure": [0.0]}),
+        data_definition=DataDefinition(numerical_columns=["figure"]),
     )
     snapshot = Report(metrics).run(empty, None)
     attachments = [Attachment("evidently.json", "application/json", snapshot.json().encode())]

@@ -60,8 +60,8 @@ class CheckJob:
     reference: DataFile | None = None
     seed: int | None = None
     grade: Grade = "re-performed"
-    engine: EngineLimits = EngineLimits()
-    sandbox: SandboxLimits = SandboxLimits()
+    engine: EngineLimits = field(default_factory=EngineLimits)
+    sandbox: SandboxLimits = field(default_factory=SandboxLimits)
 
     @classmethod
     def from_json(cls, value: object) -> "CheckJob":

@@ -96,7 +96,7 @@ def _looks_like(declared: str, head: bytes, path: Path) -> bool:
     if declared == "xgboost-ubj":
         return head[:1] == b"{" and head[1:2] in b"iUIlL"
     if declared == "lightgbm-text":
-        return head.startswith(b"tree\n") or head.startswith(b"tree\r\n")
+        return head.startswith((b"tree\n", b"tree\r\n"))
     if declared == "skops":
         if not zipfile.is_zipfile(path):
             return False

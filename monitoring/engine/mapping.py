@@ -148,11 +148,11 @@ class ColumnMapping:
         need("mapping.score", self.score, ("numeric",))
         need("mapping.time", self.time)
         for index, attribute in enumerate(self.sensitive):
-            kinds = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
-            need(f"mapping.sensitive[{index}]", attribute.column, kinds)
+            valued = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
+            need(f"mapping.sensitive[{index}]", attribute.column, valued)
         for index, feature in enumerate(self.features):
-            kinds = () if feature in self.categorical else ("numeric", "boolean")
-            need(f"mapping.features[{index}]", feature, kinds)
+            numeric = () if feature in self.categorical else ("numeric", "boolean")
+            need(f"mapping.features[{index}]", feature, numeric)
         if errors:
             raise Invalid.many(errors)
 

@@ -70,4 +70,6 @@ def confusion_plot(name: str, title: str, tp: int, fp: int, tn: int, fn: int) ->
         {"actual": "negative", "predicted": "positive", "value": fp},
         {"actual": "negative", "predicted": "negative", "value": tn},
     ]
-    return Plot(name, "confusion", title, "predicted", "actual", [{"name": title, "points": points}])
+    return Plot(
+        name, "confusion", title, "predicted", "actual", [{"name": title, "points": points}]
+    )

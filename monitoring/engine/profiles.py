@@ -70,9 +70,7 @@ def numbers(source: Source, column: str) -> Numbers:
     kept, place = np.unique(values[finite] + 0.0, return_inverse=True)
     totals = np.zeros(len(kept), np.int64)
     np.add.at(totals, place, counts[finite])
-    return Numbers(
-        kept, totals, int(counts[absent].sum()), int(counts[endless].sum()), whole
-    )
+    return Numbers(kept, totals, int(counts[absent].sum()), int(counts[endless].sum()), whole)
 
 
 def categories(source: Source, column: str) -> Categories:

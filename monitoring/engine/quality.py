@@ -22,9 +22,7 @@ def gather(job: CheckJob, workdir: Path) -> tuple[Facts, dict[str, Any]]:
         _check_identity(identity, current, "dataset")
         reference = None
         if job.reference is not None:
-            reference = open_source(
-                job.reference, workdir, field="reference", limits=job.engine
-            )
+            reference = open_source(job.reference, workdir, field="reference", limits=job.engine)
         try:
             if reference is not None:
                 _check_identity(identity, reference, "reference")

@@ -73,9 +73,7 @@ def _refusal(job: CheckJob) -> CountersignError | None:
     if job.artifact is None:
         return Invalid("no model and no predictions in the data", field="artifact")
     try:
-        loaders.check_format(
-            job.artifact.path, job.artifact.format, job.sandbox.artifact_bytes
-        )
+        loaders.check_format(job.artifact.path, job.artifact.format, job.sandbox.artifact_bytes)
     except CountersignError as error:
         return error
     if job.input_spec is None:

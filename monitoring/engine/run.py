@@ -45,9 +45,7 @@ class Worked:
     attachments: list[Attachment]
 
 
-def run_check(
-    kind: str, *, job: CheckJob, workdir: Path, progress: Progress
-) -> CheckOutcome:
+def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) -> CheckOutcome:
     """Run one check. The same job gives the same cube digest and the same measurements.
 
     `workdir` is a folder of this run's own; the caller removes it. `progress(share, text)` is
@@ -200,9 +198,7 @@ def _drift(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
     )
     try:
         clock("scoring the model", 0.3)
-        current = open_scored(
-            job, job.dataset, workdir, clock.between(0.3, 0.5), required=False
-        )
+        current = open_scored(job, job.dataset, workdir, clock.between(0.3, 0.5), required=False)
         try:
             clock("counting", 0.5)
             compared = columns.compare(reference.source, current.source, job.mapping)
@@ -219,9 +215,7 @@ def _drift(job: CheckJob, workdir: Path, clock: _Clock) -> Worked:
     from monitoring.engine import evidently_report
 
     html = Fields(job.config, "config", drift.FIELDS).flag("html", False)
-    attachments = evidently_report.report(
-        result.measurements, cube.seal(aggregates)[1], html=html
-    )
+    attachments = evidently_report.report(result.measurements, cube.seal(aggregates)[1], html=html)
     grade = min(grade_of(reference), grade_of(current), key=GRADES.index)
     return Worked(aggregates, result, grade, rows, [reference, current], attachments)
 

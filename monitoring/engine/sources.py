@@ -48,7 +48,7 @@ class Filter:
             raise Invalid("give either equals, or least and/or below", field=path)
         if isinstance(given.get("least"), bool) or isinstance(given.get("below"), bool):
             raise Invalid("a range needs numbers or texts", field=path)
-        return cls(column, **given)  # type: ignore[arg-type]
+        return cls(column, **given)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -201,7 +201,9 @@ def _connect(paths: list[Path], limits: EngineLimits) -> Any:
 
     for path in paths:
         if any(letter in str(path) for letter in "*?[]'\""):
-            raise Invalid("the path has a letter that a query would read as a pattern", field="path")
+            raise Invalid(
+                "the path has a letter that a query would read as a pattern", field="path"
+            )
     backend = ibis.duckdb.connect()
     allowed = ", ".join(f"'{path}'" for path in paths)
     for setting in (

@@ -80,7 +80,9 @@ def spread_interval(
     lower, upper = _simultaneous(
         np.asarray(successes, float), np.asarray(sizes, float), level, rng, logarithm=False
     )
-    return Interval(max(0.0, float(lower.max())), float(upper.max())), "bootstrap within groups, max-t"
+    return Interval(
+        max(0.0, float(lower.max())), float(upper.max())
+    ), "bootstrap within groups, max-t"
 
 
 def ratio_interval(

@@ -68,7 +68,9 @@ def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
         for name, count in facts.missing.items()
     ]
     measurements = [
-        MeasurementValue("rows", {}, float(facts.rows), n=facts.rows, method="counted", unit="count"),
+        MeasurementValue(
+            "rows", {}, float(facts.rows), n=facts.rows, method="counted", unit="count"
+        ),
         *missing,
         *_largest(missing),
         _share("duplicate_rate", {}, facts.repeated, facts.rows, level),
@@ -82,9 +84,7 @@ def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
     return CheckResult(measurements, [bar_plot("missing", title, bars, "column", "rate")])
 
 
-def _share(
-    metric: str, about: Mapping[str, str], k: int, n: int, level: float
-) -> MeasurementValue:
+def _share(metric: str, about: Mapping[str, str], k: int, n: int, level: float) -> MeasurementValue:
     if not n:
         return MeasurementValue(
             metric, about, None, n=0, undefined_reason=NO_DENOMINATOR, unit="rate"
@@ -126,9 +126,7 @@ def _leakage(facts: Facts, level: float) -> MeasurementValue:
 
 def _balance(facts: Facts, level: float) -> MeasurementValue:
     if facts.positives is None or facts.labelled is None:
-        return MeasurementValue(
-            "base_rate", {}, None, undefined_reason=NOT_AVAILABLE, unit="rate"
-        )
+        return MeasurementValue("base_rate", {}, None, undefined_reason=NOT_AVAILABLE, unit="rate")
     return _share("base_rate", {}, facts.positives, facts.labelled, level)
 
 
@@ -147,7 +145,12 @@ def _schema(facts: Facts) -> MeasurementValue:
     }
     value = 0.0 if any(detail.values()) else 1.0
     return MeasurementValue(
-        "schema_match", {}, value, n=len(expected), method="names and kinds", unit="truth",
+        "schema_match",
+        {},
+        value,
+        n=len(expected),
+        method="names and kinds",
+        unit="truth",
         detail=detail,
     )
 

@@ -96,9 +96,7 @@ def _figure(name: str, one: Comparison, about: Mapping[str, str]) -> list[Measur
     if name == "jensen_shannon":
         value = jensen_shannon(one.bins)
         return [
-            MeasurementValue(
-                name, about, value, n=n, method="evidently's bins", unit="distance"
-            )
+            MeasurementValue(name, about, value, n=n, method="evidently's bins", unit="distance")
         ]
     if name == "wasserstein_normed":
         if one.distance is None or one.deviation is None:
@@ -282,7 +280,9 @@ def _largest(measurements: Sequence[MeasurementValue]) -> list[MeasurementValue]
             continue
         if not defined:
             reason = of_features[0].undefined_reason
-            found.append(MeasurementValue(name, {"feature": BETWEEN}, None, undefined_reason=reason))
+            found.append(
+                MeasurementValue(name, {"feature": BETWEEN}, None, undefined_reason=reason)
+            )
             continue
         top = max(defined, key=lambda m: m.value or 0.0)
         detail = {"feature": top.slice["feature"], "columns": len(defined), "undefined": undefined}
@@ -298,7 +298,9 @@ def _plots(
         (
             (m.slice["feature"], m.value)
             for m in measurements
-            if m.metric == "psi" and m.value is not None and m.slice.get("feature") not in (None, BETWEEN)
+            if m.metric == "psi"
+            and m.value is not None
+            and m.slice.get("feature") not in (None, BETWEEN)
         ),
         key=lambda bar: -bar[1],
     )

@@ -48,7 +48,11 @@ def measure(
     measurements = _attributions(explained, level, additive)
     measurements.append(
         MeasurementValue(
-            "shap_additivity_error", {}, error, n=n, method=explained["method"],
+            "shap_additivity_error",
+            {},
+            error,
+            n=n,
+            method=explained["method"],
             unit=explained["unit"],
         )
     )
@@ -94,8 +98,13 @@ def _attributions(
         if not additive:
             measured.append(
                 MeasurementValue(
-                    "mean_abs_shap", about, None, n=n, undefined_reason=NOT_ADDITIVE,
-                    method=method, unit=unit,
+                    "mean_abs_shap",
+                    about,
+                    None,
+                    n=n,
+                    undefined_reason=NOT_ADDITIVE,
+                    method=method,
+                    unit=unit,
                 )
             )
             continue

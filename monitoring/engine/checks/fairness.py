@@ -161,9 +161,7 @@ def _frame(cube: Contingency, metrics: Sequence[str], groups: Sequence[Group]) -
     )
 
 
-def _rates(
-    cube: Contingency, compared: _Compared, settings: GroupConfig
-) -> list[MeasurementValue]:
+def _rates(cube: Contingency, compared: _Compared, settings: GroupConfig) -> list[MeasurementValue]:
     measured: list[MeasurementValue] = []
     order = cube.groups()
     for metric in RATES:
@@ -225,9 +223,7 @@ def _comparisons(
     return measured
 
 
-def _too_few(
-    name: str, compared: _Compared, unit: str, metrics: Sequence[str]
-) -> MeasurementValue:
+def _too_few(name: str, compared: _Compared, unit: str, metrics: Sequence[str]) -> MeasurementValue:
     kept = compared.kept(*metrics)
     return MeasurementValue(
         name,
@@ -377,20 +373,14 @@ def _plots(compared: _Compared, rates: Sequence[MeasurementValue]) -> list[Plot]
         interval_plot(
             f"{metric}_by_{name}",
             f"{metric.replace('_', ' ').capitalize()} by {by}",
-            [
-                (", ".join(one.slice.values()), one)
-                for one in rates
-                if one.metric == metric
-            ],
+            [(", ".join(one.slice.values()), one) for one in rates if one.metric == metric],
         )
         for metric in (SELECTION_RATE, TRUE_POSITIVE_RATE, FALSE_POSITIVE_RATE)
     ]
 
 
 def _notes(compared: _Compared) -> list[Note]:
-    missing = sum(
-        table.predicted for group, table in compared.tables.items() if UNKNOWN in group
-    )
+    missing = sum(table.predicted for group, table in compared.tables.items() if UNKNOWN in group)
     by = ", ".join(compared.attributes)
     if not missing:
         return []

@@ -224,9 +224,7 @@ def calibration_table(cells: Sequence[ScoreCell], bins: int) -> list[tuple[int, 
         positives[place] += cell.n * cell.label
         sums[place] += cell.score_sum
     return [
-        (n, float(total) / n, k / n)
-        for n, k, total in zip(rows, positives, sums, strict=True)
-        if n
+        (n, float(total) / n, k / n) for n, k, total in zip(rows, positives, sums, strict=True) if n
     ]
 
 

@@ -122,6 +122,4 @@ def read_group_config(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise Invalid("expected a whole number of at least 1", field=where)
     level = fields.number("level", 0.95, above=0.5, to=0.9999)
-    return GroupConfig(
-        tuple(groupings), minimum, level, fields.flag("include_missing", False)
-    )
+    return GroupConfig(tuple(groupings), minimum, level, fields.flag("include_missing", False))
