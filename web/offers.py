@@ -1,6 +1,6 @@
 """What a page offers this person, and for what not, why: the answers that the API gives, too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts.access import Answer, can
@@ -57,6 +57,13 @@ def for_approval(approval: Approval, actor: Actor) -> Offers:
 
 def for_run(run: CheckRun, actor: Actor) -> Offers:
     return {"cancel": _answer(can(actor, "check.cancel", run))}
+
+
+def refusals(offers: Offers, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Those of `names` (action to label) that cannot be done, each with why."""
+    return [
+        (label, offers[name].reason) for name, label in names.items() if not offers[name].allowed
+    ]
 
 
 def _answer(answer: Answer) -> Offer:

@@ -231,7 +231,7 @@ def chart(plot: Mapping[str, Any], ident: str = "") -> dict[str, Any]:
     """A plot as a figure, with the table of its values behind it."""
     try:
         header, rows = charts.table(plot)
-        drawing = charts.svg(plot, width=340.0, ident=ident or None)
+        drawing = charts.svg(plot, width=300.0, ident=ident or None)
     except BadPlot as problem:
         return {"title": plot.get("title", "Chart"), "problem": str(problem)}
     return {

@@ -19,6 +19,13 @@ from web.forms import AskCheck, Reason, Submit
 from web.pages import attempt, find, page, show
 from web.standings import places_of, pronounce
 
+# What the page has a form or a link for.
+_OFFERED = {
+    "request_check": "Ask for a check",
+    "submit": "Submit for review",
+    "reopen": "Reopen",
+    "report": "Ask for a report",
+}
 UNDER_WAY = (CheckRun.State.QUEUED, CheckRun.State.RUNNING)
 
 
@@ -40,6 +47,7 @@ def show_version(
     """The page, with `forms` that were refused in place of fresh ones."""
     places = places_of(row)
     runs = validation_runs(row)
+    offered = offers.for_version(row, places, actor_of(request))
     baseline = approved_before(row)
     context = {
         "model": row.model,
@@ -58,7 +66,8 @@ def show_version(
         "changes": _changes(baseline, row) if baseline else [],
         "shifts": _shifts(baseline, row) if baseline else [],
         "events": timeline.events(row),
-        "offers": offers.for_version(row, places, actor_of(request)),
+        "offers": offered,
+        "refusals": offers.refusals(offered, _OFFERED),
         "check_form": AskCheck(row),
         "submit_form": Submit(row),
         "reopen_form": Reason(prefix="reopen"),
