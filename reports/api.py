@@ -6,7 +6,6 @@ from uuid import UUID
 from django.http import FileResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,33 +28,31 @@ class ReportRequest(StrictSerializer):
     environment = StrictCharField()
 
 
-class ReportShown(serializers.Serializer[Report]):
+def shown(row: Report) -> dict[str, Any]:
     """A report as REST tells it. `error` is set only for one that failed."""
-
-    def to_representation(self, row: Report) -> dict[str, Any]:
-        issued = row.state == Report.State.ISSUED
-        base = f"/api/v1/reports/{row.pk}/"
-        return {
-            "id": str(row.pk),
-            "kind": row.kind,
-            "model": row.version.model.name,
-            "version": row.version.number,
-            "use": row.use.name,
-            "environment": row.environment.name,
-            "state": row.state,
-            "requested_at": rfc3339(row.requested_at),
-            "requested_by": row.requested_by.username,
-            "cut_off": rfc3339(row.cut_off) if row.cut_off else None,
-            "bundle_digest": row.bundle_id,
-            "content_digest": row.content_digest or None,
-            "file_digest": row.pdf_id,
-            "file_size": row.pdf.size if row.pdf else None,
-            "issued_at": rfc3339(row.issued_at) if row.issued_at else None,
-            "supersedes": str(row.supersedes_id) if row.supersedes_id else None,
-            "error": row.error,
-            "pdf": f"{base}pdf/" if issued else None,
-            "bundle": f"{base}bundle/" if row.bundle_id else None,
-        }
+    issued = row.state == Report.State.ISSUED
+    base = f"/api/v1/reports/{row.pk}/"
+    return {
+        "id": str(row.pk),
+        "kind": row.kind,
+        "model": row.version.model.name,
+        "version": row.version.number,
+        "use": row.use.name,
+        "environment": row.environment.name,
+        "state": row.state,
+        "requested_at": rfc3339(row.requested_at),
+        "requested_by": row.requested_by.username,
+        "cut_off": rfc3339(row.cut_off) if row.cut_off else None,
+        "bundle_digest": row.bundle_id,
+        "content_digest": row.content_digest or None,
+        "file_digest": row.pdf_id,
+        "file_size": row.pdf.size if row.pdf else None,
+        "issued_at": rfc3339(row.issued_at) if row.issued_at else None,
+        "supersedes": str(row.supersedes_id) if row.supersedes_id else None,
+        "error": row.error,
+        "pdf": f"{base}pdf/" if issued else None,
+        "bundle": f"{base}bundle/" if row.bundle_id else None,
+    }
 
 
 class Reports(APIView):
@@ -69,7 +66,7 @@ class Reports(APIView):
         rows = finding.filtered(request, rows, {**places.FILTERS, "state": "state"})
         pages = NewestFirst()
         page = pages.paginate_queryset(rows, request, view=self)
-        return pages.get_paginated_response(ReportShown(page, many=True).data)
+        return pages.get_paginated_response([shown(row) for row in page or ()])
 
     @extend_schema(request=ReportRequest, responses={202: OpenApiTypes.OBJECT})
     @idempotent
@@ -78,7 +75,7 @@ class Reports(APIView):
             request, places.parse(ReportRequest, request)
         )
         report = services.request_report(version, use, environment, actor=actor_of(request))
-        return Response(ReportShown(report).data, status=202)
+        return Response(shown(report), status=202)
 
 
 class ReportDetail(APIView):
@@ -86,7 +83,7 @@ class ReportDetail(APIView):
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, id: UUID) -> Response:
-        return Response(ReportShown(selectors.report_of(id, actor_of(request))).data)
+        return Response(shown(selectors.report_of(id, actor_of(request))))
 
 
 class ReportPdf(APIView):

@@ -85,11 +85,13 @@ def standing_and_policy(
         Cited(
             "policy",
             f"{row.policy.name} revision {row.number}",
-            "policyrevision",
+            "policy",
             str(row.pk),
             row.digest,
             row.published_at,
             who(row.published_by),
+            logged_as=str(row.policy_id),
+            matching=(("digest", row.digest),),
         )
     )
     waived = _waived(place)
@@ -114,11 +116,12 @@ def _dossier(digest: str, found: StandingReport, index: EvidenceIndex) -> schema
         Cited(
             "dossier",
             f"facts of revision {row.revision}",
-            "review" if review else "dossier",
-            str(review.pk) if review else row.digest,
+            "review",
+            row.digest,
             row.digest,
             row.frozen_at,
             who(review.submitted_by if review else None),
+            logged_as=str(review.pk) if review else "",
         )
     )
     return {"ref": ref, "digest": row.digest, "frozen_at": rfc3339(row.frozen_at)}
@@ -263,11 +266,14 @@ def signatures(place: Place, index: EvidenceIndex) -> list[schema.Signature]:
             Cited(
                 "signature",
                 f"{row.name}, {row.role.replace('_', ' ')}",
-                "signature",
+                "review",
                 str(row.pk),
                 row.signed_digest,
                 row.signed_at,
                 row.name,
+                "governance.review.signed",
+                logged_as=str(row.review_id),
+                matching=(("signature", str(row.pk)),),
             )
         )
         found.append(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from django.db.models import Q
 
@@ -15,8 +14,9 @@ _CHUNK = 200
 
 @dataclass(frozen=True)
 class Cited:
-    """`object_type` and `object_id` are as the log has them; `wanted` is the entry type that tells
-    this row best, where its first entry does not."""
+    """A row that is cited, and how to find the entry that recorded it: the first one about
+    `object_type` and `object_id`, or, where that tells another thing, the first of the type `wanted`
+    whose public facts hold those of `matching`; `logged_as` is its object in the log, if not itself."""
 
     kind: str
     title: str
@@ -26,6 +26,17 @@ class Cited:
     at: datetime
     by: str
     wanted: str = ""
+    logged_as: str = ""
+    matching: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def log_id(self) -> str:
+        return self.logged_as or self.object_id
+
+    def told_by(self, entry: Entry) -> bool:
+        return (not self.wanted or entry.type == self.wanted) and all(
+            entry.public.get(name) == value for name, value in self.matching
+        )
 
 
 class EvidenceIndex:
@@ -63,28 +74,28 @@ class EvidenceIndex:
                 "sha256": cited.sha256,
                 "at": rfc3339(cited.at),
                 "by": cited.by,
-                "entry": str(entries.get((cited.object_type, cited.object_id, cited.wanted), "")),
+                "entry": _entry(cited, entries),
             }
             for ref, cited in self._cited.values()
         ]
 
-    def _entries(self, cut_off: datetime) -> dict[tuple[str, str, str], UUID]:
-        """The entry of each cited row: of the wanted type, else the first about it."""
-        all_cited = [cited for _, cited in self._cited.values()]
-        found: dict[tuple[str, str, str], UUID] = {}
-        for start in range(0, len(all_cited), _CHUNK):
-            part = all_cited[start : start + _CHUNK]
+    def _entries(self, cut_off: datetime) -> dict[tuple[str, str], list[Entry]]:
+        """The entries about what is cited, oldest first."""
+        wanted = sorted({(cited.object_type, cited.log_id) for _, cited in self._cited.values()})
+        found: dict[tuple[str, str], list[Entry]] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
             about = Q()
-            for kind in {cited.object_type for cited in part}:
-                ids = [cited.object_id for cited in part if cited.object_type == kind]
-                about |= Q(object_type=kind, object_id__in=ids)
-            rows = Entry.objects.filter(about, at__lte=cut_off).order_by("id")
-            for kind, identity, name, uuid in rows.values_list(
-                "object_type", "object_id", "type", "uuid"
-            ):
-                found[kind, identity, name] = uuid
-                found.setdefault((kind, identity, ""), uuid)
+            for kind in {kind for kind, _ in part}:
+                about |= Q(object_type=kind, object_id__in=[one for k, one in part if k == kind])
+            for entry in Entry.objects.filter(about, at__lte=cut_off).order_by("id"):
+                found.setdefault((entry.object_type, entry.object_id), []).append(entry)
         return found
+
+
+def _entry(cited: Cited, entries: dict[tuple[str, str], list[Entry]]) -> str:
+    about = entries.get((cited.object_type, cited.log_id), [])
+    return next((str(entry.uuid) for entry in about if cited.told_by(entry)), "")
 
 
 def who(user: object | None) -> str:

@@ -9,7 +9,7 @@ from registry.models import Dataset as DatasetRow
 from registry.models import Evidence, ModelVersion, RoleGrant, Stakeholder
 from registry.models import Use as UseRow
 from registry.selectors import at_time, lineage, tier_of, use_facts, version_facts
-from reports.bundle_schema import Dataset, Model, Person, Use, Version
+from reports.bundle_schema import Artifact, Dataset, Model, Person, Use, Version
 from reports.gathering.index import Cited, EvidenceIndex, who
 
 
@@ -32,7 +32,7 @@ def _people(version: ModelVersion, at: datetime) -> list[Person]:
     """Who held a role at the cut-off: on the model, on its portfolio, for the organisation."""
     model = version.model
     grants = at_time(RoleGrant.objects.select_related("user"), at)
-    held = [
+    held: list[RoleGrant | OrganisationRole] = [
         *grants.filter(model=model).order_by("role", "since", "pk"),
         *grants.filter(portfolio=model.portfolio_id).order_by("role", "since", "pk"),
         *at_time(OrganisationRole.objects.select_related("user"), at).order_by(
@@ -90,10 +90,7 @@ def version_of(version: ModelVersion, use: UseRow, at: datetime, index: Evidence
         "label": said["label"],
         "revision": said["revision"],
         "description": said["description"],
-        "artifact": {
-            **said["artifact"],
-            "size": version.artifact.size if version.artifact else None,
-        },
+        "artifact": _artifact(version),
         "code_repository": said["code_repository"],
         "code_commit": said["code_commit"],
         "parameters": said["parameters"],
@@ -111,6 +108,15 @@ def version_of(version: ModelVersion, use: UseRow, at: datetime, index: Evidence
         "registered_by": who(version.registered_by),
         "registered_at": rfc3339(version.registered_at),
         "retired_at": rfc3339(version.retired_at) if version.retired_at else None,
+    }
+
+
+def _artifact(version: ModelVersion) -> Artifact:
+    return {
+        "name": version.artifact_name,
+        "format": version.artifact_format,
+        "digest": version.artifact_digest,
+        "size": version.artifact.size if version.artifact else None,
     }
 
 

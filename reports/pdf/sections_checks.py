@@ -11,6 +11,7 @@ from reports.pdf import fonts, text
 from reports.pdf.figures import chart
 from reports.pdf.tables import WIDTH, grid, pairs
 from reports.pdf.words import figures_of, instant, slice_of
+from reports.plots import BadPlot
 
 SECTIONS: Final = (
     ("performance", "Performance"),
@@ -123,7 +124,17 @@ def _plot(plot: dict[str, object], ref: str) -> Iterator[Flowable]:
         text.CAPTION,
         tag="Caption",
     )
-    yield chart(plot, WIDTH)
+    try:
+        drawn = chart(plot, WIDTH)
+    except BadPlot as error:
+        yield text.paragraph(
+            text.plain(
+                f"This chart cannot be drawn ({error}); what there is of it is in the bundle."
+            ),
+            text.SMALL,
+        )
+        return
+    yield drawn
     head, rows = charts.table(plot)
     if len(rows) > LONG_CHART:
         yield text.paragraph(
