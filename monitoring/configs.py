@@ -32,7 +32,7 @@ ARTIFACT_FORMATS: Final = {
     "lightgbm": "lightgbm-text",
 }
 """The formats that the server opens, as versions name them, and the engine's word for each."""
-TAKE_REFERENCE: Final = frozenset({"drift", "data_quality", "explainability"})
+TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
 NEED_MODEL: Final = frozenset({"explainability"})
@@ -48,13 +48,11 @@ def _level(fields: Fields, name: str) -> None:
     fields.number(name, 0.95, above=0.5, to=0.9999)
 
 
-def _share(fields: Fields, name: str) -> None:
-    fields.number(name, 0.5, above=0, to=1)
+def _between(least: int, most: int) -> Rule:
+    def rule(fields: Fields, name: str) -> None:
+        fields.whole(name, None, least=least, most=most)
 
-
-def _count(fields: Fields, name: str) -> None:
-    if fields.has(name):
-        fields.whole(name, None, least=1, most=10_000_000)
+    return rule
 
 
 def _texts(fields: Fields, name: str) -> None:
@@ -92,9 +90,13 @@ _GROUPS: Final[dict[str, Rule]] = {
 OWN: Final[dict[str, dict[str, Rule]]] = {
     "performance": _GROUPS,
     "fairness": _GROUPS,
-    "drift": {},
-    "explainability": {},
-    "data_quality": {},
+    "drift": {"level": _level, "minimum": _between(1, 10_000_000), "html": _flag},
+    "explainability": {
+        "level": _level,
+        "rows": _between(30, 100_000),
+        "background": _between(10, 1_000),
+    },
+    "data_quality": {"level": _level, "identity": _texts},
 }
 
 

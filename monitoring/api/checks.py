@@ -58,8 +58,8 @@ class Checks(APIView):
         run = services.request_check(
             version,
             asked["kind"],
-            dataset=finding.dataset_of(asked["dataset"], "dataset"),
-            reference=finding.dataset_of(reference, "reference") if reference else None,
+            dataset=finding.dataset_of(request, asked["dataset"], "dataset"),
+            reference=finding.dataset_of(request, reference, "reference") if reference else None,
             config=asked.get("config"),
             actor=actor_of(request),
         )

@@ -9,10 +9,11 @@ from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 
 from accounts.access import visible
-from accounts.rest.authentication import actor_of
 from kernel.errors import Invalid, NotFound
 from kernel.identifiers import parse_digest
+from registry.api.base import reader_of
 from registry.models import Dataset, Environment, ModelVersion, Use
+from registry.selectors import visible_datasets
 
 M = TypeVar("M", bound=models.Model)
 
@@ -23,7 +24,7 @@ def one_of(request: Request, rows: QuerySet[M], id: UUID, what: str) -> M:
     Raises:
         NotFound: else.
     """
-    found = visible(rows, actor_of(request), "version__model").filter(pk=id).first()
+    found = visible(rows, reader_of(request), "version__model").filter(pk=id).first()
     if found is None:
         raise NotFound(f"there is no {what} {id}")
     return found
@@ -35,7 +36,7 @@ def version_of(request: Request, name: str, number: int) -> ModelVersion:
     Raises:
         NotFound: if there is none that the actor may read.
     """
-    rows = visible(ModelVersion.objects.select_related("model"), actor_of(request), "model")
+    rows = visible(ModelVersion.objects.select_related("model"), reader_of(request), "model")
     found = rows.filter(model__name=name, number=number).first()
     if found is None:
         raise NotFound(f"there is no version {number} of a model {name}")
@@ -75,8 +76,8 @@ def environment_of(name: str) -> Environment:
     return found
 
 
-def dataset_of(text: str, field: str) -> Dataset:
-    """The dataset of that name or digest.
+def dataset_of(request: Request, text: str, field: str) -> Dataset:
+    """The dataset of that name or digest, among those that the actor may read.
 
     Raises:
         Invalid: naming the field.
@@ -84,7 +85,7 @@ def dataset_of(text: str, field: str) -> Dataset:
     condition = Q(name=text)
     with suppress(Invalid):
         condition |= Q(digest=parse_digest(text, field))
-    found = Dataset.objects.filter(condition).first()
+    found = visible_datasets(reader_of(request)).filter(condition).first()
     if found is None:
         raise Invalid(f"there is no dataset {text}", field=field)
     return found

@@ -69,7 +69,7 @@ class Monitors(APIView):
             version,
             use=use,
             environment=environment,
-            reference=finding.dataset_of(reference, "reference") if reference else None,
+            reference=finding.dataset_of(request, reference, "reference") if reference else None,
             actor=actor_of(request),
             **asked,
         )

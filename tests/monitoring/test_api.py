@@ -6,8 +6,7 @@ from uuid import uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from accounts.models import OrganisationRole, Role
-from kernel.moments import now
+from accounts.models import Role
 from monitoring import services
 from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch
 from tests import factories
@@ -38,16 +37,14 @@ def granted(model):
     """Somebody with a role on this one model alone."""
     from registry.services import grant_role
 
-    user = factories.make_user(None, Role.AUDITOR)
-    headers = factories.bearer(user)
-    OrganisationRole.objects.filter(user=user).update(until=now())
+    user = factories.make_user()
     grant_role(
         user,
         Role.DEVELOPER,
         model,
         actor=factories.actor_of(factories.make_user(None, Role.ADMINISTRATOR)),
     )
-    return {"headers": headers}
+    return {"headers": factories.bearer(user)}
 
 
 # Checks
@@ -216,6 +213,23 @@ def test_a_token_for_reading_asks_for_nothing(client):
     body = {"kind": "performance", "dataset": helpers.dataset().name}
     response = post(client, checks_of(version), body, headers=factories.bearer(user, "read"))
     assert response.status_code == 403
+
+
+def test_a_token_for_checks_alone_asks_for_a_check(client):
+    pipeline = factories.make_service_account(None, Role.DEVELOPER)
+    body = {"kind": "performance", "dataset": helpers.dataset().name}
+    response = post(
+        client, checks_of(helpers.version()), body, headers=factories.bearer(pipeline, "check")
+    )
+    assert response.status_code == 201, response.content
+
+
+def test_data_that_may_not_be_read_is_not_there(client):
+    version, hidden = helpers.version(), helpers.dataset()
+    body = {"kind": "performance", "dataset": hidden.name}
+    response = post(client, checks_of(version), body, **granted(version.model))
+    assert fields_of(response) == {"dataset"}
+    assert not CheckRun.objects.exists()
 
 
 def test_a_pipeline_manages_no_monitor_and_resolves_no_breach(client):

@@ -1,0 +1,71 @@
+"""What may be configured is what the engine reads."""
+
+from importlib import import_module
+
+import pytest
+
+from kernel.errors import Invalid
+from monitoring import configs
+from monitoring.engine.loaders import FORMATS
+from monitoring.models import CheckKind
+from registry import formats
+
+FIELDS = [
+    ("performance", "tables", "GROUP_FIELDS"),
+    ("fairness", "tables", "GROUP_FIELDS"),
+    ("drift", "drift", "FIELDS"),
+    ("explainability", "explainability", "FIELDS"),
+    ("data_quality", "data_quality", "FIELDS"),
+]
+
+
+@pytest.mark.parametrize(("kind", "module", "name"), FIELDS)
+def test_each_kind_takes_what_its_check_reads(kind, module, name):
+    known = getattr(import_module(f"monitoring.engine.checks.{module}"), name)
+    assert set(configs.OWN[kind]) == set(known)
+
+
+def test_every_kind_and_every_format_that_is_opened_is_known():
+    assert set(configs.OWN) == set(CheckKind.values)
+    assert set(configs.ARTIFACT_FORMATS.values()) == set(FORMATS)
+    assert set(configs.ARTIFACT_FORMATS) <= set(formats.FORMATS)
+    assert formats.PICKLE not in configs.ARTIFACT_FORMATS
+
+
+def test_the_checks_part_is_told_from_the_runs():
+    config = configs.parse("drift", {"grade": "recomputed", "level": 0.9, "minimum": None})
+    assert config == {"grade": "recomputed", "level": 0.9}
+    assert configs.of_check(config) == {"level": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "field"),
+    [
+        ("drift", {"minimum": {"psi": 5}}, "config.minimum"),
+        ("drift", {"html": "yes"}, "config.html"),
+        ("drift", {"groupings": ["sex"]}, "config.groupings"),
+        ("explainability", {"rows": 29}, "config.rows"),
+        ("explainability", {"background": 10_000}, "config.background"),
+        ("data_quality", {"identity": "x"}, "config.identity"),
+        ("fairness", {"minimum": 5}, "config.minimum"),
+        ("fairness", [], "config"),
+    ],
+)
+def test_a_wrong_field_is_named(kind, config, field):
+    with pytest.raises(Invalid) as caught:
+        configs.parse(kind, config)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("media_type", "expected"),
+    [
+        ("text/csv; charset=utf-8", "csv"),
+        ("application/vnd.apache.parquet", "parquet"),
+        ("TEXT/CSV", "csv"),
+        ("application/json", None),
+        ("", None),
+    ],
+)
+def test_what_data_is_read(media_type, expected):
+    assert configs.data_format(media_type) == expected
