@@ -301,6 +301,28 @@ class TestAttestation:
         published = client.get("/.well-known/countersign/jwks.json").json()["keys"]
         assert body["attestation"]["signatures"][0]["keyid"] in [key["kid"] for key in published]
 
+    def test_the_client_verifies_it_with_nothing_but_the_key(self, world, ask, client):
+        from countersign_client.verifying import verify_attestation
+
+        body = ask(world).json()
+        pem = client.get("/.well-known/countersign/attestation.pem").content.decode()
+        right = {
+            "digest": world.version.artifact_digest,
+            "environment": world.environment.name,
+            "use": "default",
+        }
+        envelope = body["attestation"]
+        assert verify_attestation(envelope, pem, **right) == []
+        for wrong in (
+            {"digest": "0" * 64},
+            {"environment": "elsewhere"},
+            {"use": "other"},
+            {"at": parse_rfc3339(body["not_after"], "not_after") + timedelta(seconds=1)},
+        ):
+            assert verify_attestation(envelope, pem, **{**right, **wrong})
+        worlds.make_breach(world)
+        assert verify_attestation(ask(world).json()["attestation"], pem, **right)
+
     def test_another_environment_in_the_payload_breaks_the_signature(self, world, ask, client):
         body = ask(world).json()
         payload = base64.b64decode(body["attestation"]["payload"])
@@ -322,6 +344,44 @@ class TestAttestation:
         body = ask_raw(None, world, question).json()
         assert body["decision"] == "deny"
         assert body["attestation"] is None
+
+
+class TestThroughPeople:
+    """The same gate, opened and closed by what people do through their own services."""
+
+    def test_submitted_validated_signed_reopened(self, ask):
+        from accounts.models import Role
+        from tests.governance import support
+
+        people = support.World()
+        pipeline = factories.make_service_account(None, Role.OPERATOR)
+
+        class Asked:
+            headers = factories.bearer(pipeline)
+
+            def question(self):
+                return {
+                    "digest": people.version.artifact_digest,
+                    "environment": people.environment.name,
+                }
+
+        def status() -> int:
+            return ask(Asked(), ENFORCE).status_code
+
+        assert status() == 403
+        review = people.submit()
+        assert status() == 409
+        people.validate(review)
+        people.sign(review, people.validator)
+        assert status() == 409
+        people.sign(review, people.officer)
+        assert status() == 200
+        owner = factories.actor_of(factories.make_user(None, Role.OWNER))
+        people.version.refresh_from_db()
+        services.reopen_version(people.version, reason="new facts", actor=owner)
+        assert status() == 403
+        people.approve()
+        assert status() == 200
 
 
 class TestRecord:
@@ -472,18 +532,21 @@ class TestCannotDecide:
         assert GateDecision.objects.count() == 0
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.skipif(connection.vendor != "sqlite", reason="the read-only pragma is SQLite's")
     def test_a_database_that_cannot_be_written(self, ask):
         world = worlds.make_world()
         worlds.approve(world)
         ask(world)
+        switch = {
+            "sqlite": "PRAGMA query_only = {}",
+            "postgresql": "SET default_transaction_read_only = {}",
+        }[connection.vendor]
         with connection.cursor() as cursor:
-            cursor.execute("PRAGMA query_only = ON")
+            cursor.execute(switch.format("on"))
             try:
                 assert ask(world).status_code == 503
                 assert ask(world, ENFORCE).status_code == 503
             finally:
-                cursor.execute("PRAGMA query_only = OFF")
+                cursor.execute(switch.format("off"))
         assert ask(world, ENFORCE).status_code == 200
 
     def test_a_dossier_that_is_not_what_its_digest_says(self, world, ask):

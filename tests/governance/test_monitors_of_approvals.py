@@ -1,0 +1,121 @@
+"""Who approves starts what the policy wants watched, in the same write, or does not approve."""
+
+import pytest
+
+from audit.actor import Actor
+from audit.writing import write
+from governance.models import Approval
+from governance.policies import parse
+from governance.services import loop
+from kernel.errors import Conflict
+from monitoring.models import Monitor
+from registry import services
+from registry.models import DatasetUse
+from tests import factories
+from tests.governance import world as worlds
+from tests.monitoring import helpers
+
+pytestmark = pytest.mark.django_db
+
+MONITORS = """
+monitors:
+  - name: fairness-in-production
+    check: fairness
+    min_rows: 300
+    silent_after_days: 2
+    effect: fall_back
+    limits:
+      - metric: equal_opportunity_difference
+        attribute: sex
+        bound: lower
+        at_most: 0.10
+  - name: drift-in-production
+    check: drift
+    limits:
+      - metric: share_of_drifted_columns
+        at_most: 0.5
+"""
+
+
+@pytest.fixture
+def world():
+    return worlds.make_world(
+        source=worlds.SOURCE.format(name="watched", evidence="warn") + MONITORS
+    )
+
+
+def prepare(world) -> None:
+    """Say what the columns mean, and what the version was trained on."""
+    services.declare_columns(
+        world.version.model, helpers.COLUMNS, actor=factories.actor_of(world.owner)
+    )
+    DatasetUse.objects.create(
+        version=world.version, dataset=helpers.dataset(), purpose=DatasetUse.Purpose.TRAINING
+    )
+    world.refresh()
+
+
+def start(approval: Approval, source: str) -> list[Monitor]:
+    @write
+    def approving(*, actor: Actor) -> list[Monitor]:
+        approval.version = services.lock_version(approval.version_id)
+        at = services.tick(approval.version)
+        return loop.start_monitors(approval, parse(source), at, actor)
+
+    return approving(actor=factories.actor_of(factories.make_user()))
+
+
+def test_each_monitor_of_the_policy_watches_the_place(world):
+    prepare(world)
+    begun = start(worlds.approve(world), world.policy.source)
+    fairness, drift = begun
+    assert {(one.version, one.use, one.environment) for one in begun} == {
+        (world.version, world.use, world.environment)
+    }
+    assert (fairness.name, fairness.effect) == ("fairness-in-production", "fall_back")
+    assert fairness.silent_after_seconds == 2 * 86_400
+    assert fairness.reference is None
+    limit = fairness.limits[0]
+    assert (limit["metric"], limit["op"], limit["value"]) == (
+        "equal_opportunity_difference",
+        "<=",
+        0.10,
+    )
+    assert limit["slice"] == {"sex": "*"}
+    assert limit["bound"] == "lower"
+    assert drift.reference == helpers.dataset()
+    assert len(worlds.entries("monitoring.monitor.started")) == 2
+
+
+def test_approved_again_the_same_monitors_go_on(world):
+    prepare(world)
+    approval = worlds.approve(world)
+    first = start(approval, world.policy.source)
+    assert start(approval, world.policy.source) == first
+    assert Monitor.objects.count() == 2
+
+
+def test_what_cannot_be_watched_is_not_approved(world):
+    approval = worlds.approve(world)
+    with pytest.raises(Conflict) as error:
+        start(approval, world.policy.source)
+    assert error.value.code == "monitor_impossible"
+    assert "fairness-in-production" in error.value.detail
+    assert Monitor.objects.count() == 0
+
+
+def test_reference_data_go_before_those_it_was_trained_on(world):
+    prepare(world)
+    reference = helpers.dataset(helpers.rows(seed=2))
+    DatasetUse.objects.create(
+        version=world.version, dataset=reference, purpose=DatasetUse.Purpose.REFERENCE
+    )
+    assert loop.reference_of(world.version, "drift") == reference
+    assert loop.reference_of(world.version, "performance") is None
+
+
+def test_outside_a_write_nothing_starts(world):
+    with pytest.raises(RuntimeError):
+        loop.start_monitors(
+            worlds.approve(world), parse(world.policy.source), world.version.moment, loop.SYSTEM
+        )
