@@ -186,6 +186,23 @@ class Classify(PlainForm):
     )
 
 
+class Closure(PlainForm):
+    closure = _text("What was done about it", rows=3)
+
+
+class AskWaiver(PlainForm):
+    controls = forms.MultipleChoiceField(
+        label="Controls", widget=forms.CheckboxSelectMultiple, choices=[]
+    )
+    reason = _text("Reason", "Why these controls need not pass for a while.", rows=3)
+    compensating_control = _text("Compensating control", "What is done instead.", rows=3)
+    ends_at = _day("Ends at the end of")
+
+    def __init__(self, controls: Sequence[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["controls"].choices = controls  # type: ignore[attr-defined]
+
+
 class Conclude(PlainForm):
     conclusion = _text("Conclusion", "Why it was no incident, or how it ended.", rows=3)
 

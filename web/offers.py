@@ -41,6 +41,7 @@ def for_version(version: ModelVersion, places: Sequence[Place], actor: Actor) ->
         found["submit"] = _offers("version", situation)["submit"]
         if found["submit"].allowed:
             break
+    found["waiver"] = _answer(can(actor, "waiver.request", version))
     found["report"] = _answer(can(actor, "report.request", version))
     return found
 

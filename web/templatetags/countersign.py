@@ -232,7 +232,8 @@ def chart(plot: Mapping[str, Any], ident: str = "") -> dict[str, Any]:
     try:
         header, rows = charts.table(plot)
         drawing = charts.svg(plot, width=300.0, ident=ident or None)
-    except BadPlot as problem:
+    except (BadPlot, KeyError, TypeError, ValueError) as problem:
+        # One chart that is not as described must not take the page's figures with it.
         return {"title": plot.get("title", "Chart"), "problem": str(problem)}
     return {
         "title": plot["title"],

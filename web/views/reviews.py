@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -15,6 +16,7 @@ from governance.facts import policy_document
 from governance.models import Approval, Review, Signature, Validation
 from kernel.errors import CountersignError
 from monitoring.models import CheckRun
+from governance.services.approvals import revoke_approval
 from governance.services.approvals import sign as sign_review
 from governance.services.reviews import withdraw_review
 from governance.services.validations import FindingRecord, write_validation
@@ -39,7 +41,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     return show(request, "reviews/queue.html", context)
 
 
-def _find(request: HttpRequest, review_id: object) -> Review:
+def _find(request: HttpRequest, review_id: UUID) -> Review:
     rows = Review.objects.select_related(
         "version__model",
         "version__author",
@@ -53,7 +55,7 @@ def _find(request: HttpRequest, review_id: object) -> Review:
 
 
 @page()
-def review(request: HttpRequest, review_id: object) -> HttpResponse:
+def review(request: HttpRequest, review_id: UUID) -> HttpResponse:
     return _show(request, _find(request, review_id))
 
 
@@ -63,6 +65,7 @@ def _show(request: HttpRequest, row: Review, *, status: int = 200, **forms: Any)
     kept = {name.removeprefix("validation-"): text for name, text in draft.items()}
     sentence, tone = _sentence(row)
     policy = policy_document(row.policy_revision)
+    approval = Approval.objects.filter(review=row).select_related("version__model").first()
     context = {
         "review": row,
         "model": row.version.model,
@@ -75,7 +78,9 @@ def _show(request: HttpRequest, row: Review, *, status: int = 200, **forms: Any)
         "results": newest_results(_runs(row)),
         "validations": Validation.objects.filter(dossier=row.dossier_id, use=row.use_id),
         "signatures": Signature.objects.filter(review=row),
-        "approval": Approval.objects.filter(review=row).first(),
+        "approval": approval,
+        "revoke": offers.for_approval(approval, actor_of(request))["revoke"] if approval else None,
+        "revoke_form": Reason(prefix="revoke"),
         "signed_document": json.dumps(json.loads(bytes(row.signed_document)), indent=2),
         "offers": offers.for_review(row, actor_of(request)),
         "sign_form": Sign(initial=draft),
@@ -123,7 +128,7 @@ def _outdated(row: Review) -> str:
 
 @sensitive_post_parameters("password")
 @page("POST")
-def sign(request: HttpRequest, review_id: object) -> HttpResponse:
+def sign(request: HttpRequest, review_id: UUID) -> HttpResponse:
     """Prove who signs, then sign. A refusal gives the form back with all that was typed but the
     password, and says why."""
     row, form = _find(request, review_id), Sign(request.POST)
@@ -153,13 +158,15 @@ def sign(request: HttpRequest, review_id: object) -> HttpResponse:
         )
 
     outcome = attempt(request, form, write, "Your signature is on record.", _home(row))
+    # Else a locked account would be told so on a page of its own, and lose what was typed.
+    request.axes_locked_out = False  # type: ignore[attr-defined]
     if isinstance(outcome, HttpResponse):
         return outcome
     return _show(request, _find(request, review_id), status=outcome.status, sign_form=form)
 
 
 @page("POST")
-def validate(request: HttpRequest, review_id: object) -> HttpResponse:
+def validate(request: HttpRequest, review_id: UUID) -> HttpResponse:
     """Record an independent validator's findings on this review's dossier."""
     row, form = _find(request, review_id), WriteValidation(request.POST)
     findings = finding_forms(request.POST)
@@ -194,7 +201,7 @@ def _blame_findings(given: list[FindingForm], error: CountersignError) -> None:
 
 
 @page("POST")
-def withdraw(request: HttpRequest, review_id: object) -> HttpResponse:
+def withdraw(request: HttpRequest, review_id: UUID) -> HttpResponse:
     row, form = _find(request, review_id), Reason(request.POST, prefix="withdraw")
     if not form.is_valid():
         return _show(request, row, status=400, withdraw_form=form)
@@ -208,6 +215,29 @@ def withdraw(request: HttpRequest, review_id: object) -> HttpResponse:
     if isinstance(outcome, HttpResponse):
         return outcome
     return _show(request, _find(request, review_id), status=outcome.status, withdraw_form=form)
+
+
+@page("POST")
+def revoke(request: HttpRequest, approval_id: UUID) -> HttpResponse:
+    """Take an approval back. Its form stands on the page of the review that it came from."""
+    approval = find(
+        Approval.objects.select_related("version__model"), request, pk=approval_id
+    )
+    row, form = _find(request, approval.review_id), Reason(request.POST, prefix="revoke")
+    if not form.is_valid():
+        return _show(request, row, status=400, revoke_form=form)
+    outcome = attempt(
+        request,
+        form,
+        lambda: revoke_approval(
+            approval, reason=form.cleaned_data["reason"], actor=actor_of(request)
+        ),
+        "The approval is revoked, for ever.",
+        _home(row),
+    )
+    if isinstance(outcome, HttpResponse):
+        return outcome
+    return _show(request, _find(request, row.pk), status=outcome.status, revoke_form=form)
 
 
 def _home(row: Review) -> str:

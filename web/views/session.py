@@ -34,7 +34,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     )
     if not isinstance(user, User):
         form.add_error(None, "The name or the password is wrong, or the account is locked for a while.")
-        return _ask(request, form, target, status=401)
+        locked = getattr(request, "axes_locked_out", False)
+        request.axes_locked_out = False  # type: ignore[attr-defined]
+        return _ask(request, form, target, status=429 if locked else 401)
     draft = drafts.lift(request)
     login(request, user)
     drafts.lay_down(request, draft)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts.web import actor_of
-from governance.models import Approval, Review, Waiver
+from governance.models import Approval, Finding, Review, Suspension, Waiver
 from governance.services import reviews
 from monitoring.models import CheckRun, Measurement
 from monitoring.services import request_check
@@ -56,6 +56,8 @@ def show_version(
         "verdict": pronounce(row, places[0]) if places else None,
         "review": _open_review(row),
         "waivers": Waiver.objects.filter(version=row, ended_at=None).select_related("environment"),
+        "suspensions": Suspension.objects.filter(version=row, until=None).select_related("environment"),
+        "findings": Finding.objects.filter(version=row, closed_at=None).select_related("owner"),
         "runs": runs,
         "running": sum(run.state in UNDER_WAY for run in runs),
         "refresh_url": reverse("web:version-runs", args=[row.model.name, row.number]),
