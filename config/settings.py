@@ -155,10 +155,16 @@ SPECTACULAR_SETTINGS = {
 }
 
 CELERY_BROKER_URL = COUNTERSIGN.broker_url
-# Redis and Valkey alone know it; SQLAlchemy's transport would hand it to its engine, which refuses it.
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-    {"visibility_timeout": 3600} if COUNTERSIGN.broker_url.startswith("redis") else {}
-)
+# Who only tells the queue gives up at once where no broker answers: the sweep tells it later.
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
+if COUNTERSIGN.broker_url.startswith("redis"):
+    # SQLAlchemy's transport would hand these to its engine, which refuses them.
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {"visibility_timeout": 3600, "socket_connect_timeout": 2}
 
 LOGGING: dict[str, Any] = {
     "version": 1,
