@@ -25,7 +25,9 @@ def world():
 @pytest.fixture
 def ask(client):
     def asking(world, headers=None, **query):
-        path = f"/api/v1/models/{world.version.model.name}/versions/{world.version.number}/standing/"
+        path = (
+            f"/api/v1/models/{world.version.model.name}/versions/{world.version.number}/standing/"
+        )
         query = {"environment": world.environment.name, **query}
         return client.get(path, query, headers=headers or world.headers)
 
