@@ -53,7 +53,7 @@ def freeze(version: ModelVersion, use: Use, at: datetime) -> Dossier:
     return dossier
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _read(digest: str) -> Mapping[str, Any]:
     """A dossier's document by its digest: never changed, so kept. Nobody writes into it."""
     data = bytes(Dossier.objects.values_list("document", flat=True).get(pk=digest))

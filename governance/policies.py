@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from governance.controls.base import Check, listed
-from governance.controls.judging import Rule, leaves, sentence
-from governance.controls.process import ValidationWritten
+from governance.controls.judging import Rule, sentence
 from governance.controls.results import Mode
 from governance.policy_reading import Reader, is_slug, load
 from kernel.canonical import sha256_hex
@@ -132,14 +131,6 @@ class Policy:
 
     def control(self, identity: str) -> Rule | None:
         return next((rule for rule in self.controls if rule.id == identity), None)
-
-    def awaits_people(self) -> frozenset[str]:
-        """The controls that cannot pass before a validator has written the validation."""
-        return frozenset(
-            rule.id
-            for rule in self.controls
-            if any(isinstance(one, ValidationWritten) for one in leaves(rule.condition))
-        )
 
     def sentences(self) -> list[dict[str, str]]:
         """Each control in words, for pages and reports."""

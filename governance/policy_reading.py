@@ -68,7 +68,7 @@ class Reader:
         given = given or {}
         if not isinstance(value, Mapping):
             return self.wrong(path, "expected names and values")
-        hints = get_type_hints(kind, include_extras=True)
+        hints = get_type_hints(kind)
         fields = {one.name: one for one in dataclasses.fields(kind)}
         taken = [name for name in fields if name not in given or name == "controls"]
         for name in value:

@@ -129,11 +129,11 @@ def conflicts(version: ModelVersion, review: Review | None, actor: Actor) -> tup
     """
     parts: dict[str, UUID] = {
         "its author": version.author_id,
-        "who registered it": version.registered_by_id,
+        "the one who registered it": version.registered_by_id,
         "its last editor": version.last_edited_by_id,
     }
     if review is not None:
-        parts["who submitted it"] = review.submitted_by_id
+        parts["the one who submitted it"] = review.submitted_by_id
     answers_for = set(
         Responsibility.objects.filter(
             Q(until=None) | Q(until__gt=version.registered_at),

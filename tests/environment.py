@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+from hypothesis import settings
+
 # Before Django reads its settings: tests never touch an installation's data.
 _DATA = tempfile.mkdtemp(prefix="countersign-tests-")
 os.environ["COUNTERSIGN_DATA_DIR"] = os.path.join(_DATA, os.environ.get("PYTEST_XDIST_WORKER", "main"))
@@ -10,3 +12,7 @@ for _name in [name for name in os.environ if name.startswith("COUNTERSIGN_") and
     del os.environ[_name]
 if os.environ.get("COUNTERSIGN_TEST_DATABASE_URL"):
     os.environ["COUNTERSIGN_DATABASE_URL"] = os.environ["COUNTERSIGN_TEST_DATABASE_URL"]
+
+# No test asserts a time; on a busy machine any deadline is a lottery.
+settings.register_profile("countersign", deadline=None)
+settings.load_profile("countersign")

@@ -148,17 +148,6 @@ def _joined(status: Status, judged: Iterable[Judgement]) -> Judgement:
     return Judgement(status, " ".join(one.reason for one in behind), figures, evidence)
 
 
-def leaves(condition: Condition) -> list[Control]:
-    """The controls of which a condition is made."""
-    match condition:
-        case AllOf(parts) | AnyOf(parts):
-            return [leaf for part in parts for leaf in leaves(part)]
-        case Negation(part):
-            return leaves(part)
-        case _:
-            return [condition]
-
-
 def sentence(condition: Condition) -> str:
     """What a condition asks, in words."""
     match condition:

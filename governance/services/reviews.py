@@ -8,12 +8,13 @@ from django.db.models import QuerySet
 from accounts.access import require
 from audit.actor import Actor
 from audit.models import Entry
-from audit.writing import write
+from audit.writing import Refused, write
 from governance import dossiers, selectors, situations
 from governance.controls.judging import judge
 from governance.controls.results import blocking
 from governance.facts import policy_document
 from governance.models import Review
+from governance.services.loop import SYSTEM
 from governance.services.places import demand_use, note, place_of
 from governance.transitions import Action, State, following
 from kernel import canonical
@@ -21,7 +22,6 @@ from registry import demands
 from registry.models import Environment, ModelVersion, Use
 from registry.services import freeze, lock_version, reopen_version, tick
 
-SYSTEM = Actor.system("governance")
 # What raises the revision of versions, or ends them, so that reviews of what was before are stale.
 RAISING = (
     "registry.version.amended",
@@ -155,9 +155,10 @@ def reopen(version: ModelVersion, *, reason: str, actor: Actor) -> ModelVersion:
 def supersede_stale(version: ModelVersion, *, actor: Actor) -> int:
     """Close the open reviews that are about an earlier revision of a version, or a retired one.
 
-    The service itself does this; doing it again changes nothing.
+    Only the service itself does this; doing it again changes nothing.
     """
-    require(actor, "model.read", version)
+    if actor.kind != "system":
+        raise Refused("not_permitted", "only the service itself closes stale reviews")
     version = lock_version(version.pk)
     stale = _open(version)
     if version.retired_at is None:

@@ -53,7 +53,6 @@ def test_the_shipped_policy_is_read_whole() -> None:
     assert (rule.condition.limit, rule.condition.judge_by, rule.mode) == (0.10, "interval", "block")
     assert policy.control("equal-opportunity-by-race").mode == "warn"  # type: ignore[union-attr]
     assert policy.approvals.roles == ("validator", "risk_officer")
-    assert policy.awaits_people() == {"validated"}
     for told in policy.sentences():
         assert told["sentence"].endswith(".")
         assert told["why"]
