@@ -151,7 +151,7 @@ class EvidencePresent(Control):
 
     def judge(self, facts: Facts, now: datetime) -> Judgement:
         everything = [
-            *read.objects(facts, "evidence"),
+            *read.objects(facts, "evidence", may_be_empty=True),
             *read.objects(facts, "live.evidence", may_be_empty=True),
         ]
         found = [one for one in everything if read.text(one, "kind") == self.evidence]

@@ -174,9 +174,8 @@ def supersede_stale(version: ModelVersion, *, actor: Actor) -> int:
 
 def close_stale_reviews(entry: Entry) -> None:
     """Subscriber to whatever raises a version's revision, or retires it. Idempotent."""
-    for version in ModelVersion.objects.filter(
-        reviews__state=Review.State.OPEN, model_id=entry.scope
-    ).distinct():
+    about = Review.objects.filter(state=Review.State.OPEN).order_by().values("version")
+    for version in ModelVersion.objects.filter(model=entry.scope, pk__in=about):
         supersede_stale(version, actor=SYSTEM)
 
 

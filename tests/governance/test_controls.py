@@ -376,6 +376,10 @@ def test_an_addendum_counts_as_evidence() -> None:
     facts["live"]["evidence"] = [facts["evidence"][0] | {"id": "ev-2"}]
     facts["live"]["added"]["ev-2"] = "2026-11-19T09:00:00Z"
     assert status(EvidencePresent(evidence="data_sheet", max_age_days=5), facts) is PASS
+    facts["evidence"] = []
+    assert status(EvidencePresent(evidence="data_sheet"), facts) is PASS
+    facts["live"]["evidence"] = []
+    assert status(EvidencePresent(evidence="data_sheet"), facts) is INSUFFICIENT
 
 
 def test_findings_count_from_the_severity_on() -> None:
