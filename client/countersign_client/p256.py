@@ -106,7 +106,12 @@ def parse_signature(signature: bytes) -> tuple[int, int] | None:
             return None
         length = signature[at + 1]
         data = signature[at + 2 : at + 2 + length]
-        if not data or len(data) != length or data[0] & 0x80 or (length > 1 and not data[0] and not data[1] & 0x80):
+        if (
+            not data
+            or len(data) != length
+            or data[0] & 0x80
+            or (length > 1 and not data[0] and not data[1] & 0x80)
+        ):
             return None
         numbers.append(int.from_bytes(data, "big"))
         at += 2 + length

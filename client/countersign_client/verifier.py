@@ -219,7 +219,9 @@ class Tree:
         return result
 
 
-def _climb(index: int, last: int, proof: Sequence[bytes], old: bytes, new: bytes) -> tuple[bytes, bytes]:
+def _climb(
+    index: int, last: int, proof: Sequence[bytes], old: bytes, new: bytes
+) -> tuple[bytes, bytes]:
     """Walk both proofs' common path (RFC 9162, 2.1.3.2 and 2.1.4.2)."""
     for sibling in proof:
         if last == 0:
@@ -270,7 +272,9 @@ def check_consistency(old: Checkpoint, new: Checkpoint, proof: Sequence[bytes]) 
         raise Untrue("the newer tree does not extend the older one")
 
 
-def verify_extension(old: str, new: str, proof: Sequence[bytes], vkeys: Sequence[str]) -> Checkpoint:
+def verify_extension(
+    old: str, new: str, proof: Sequence[bytes], vkeys: Sequence[str]
+) -> Checkpoint:
     """Check that the signed checkpoint `new` extends the one held since earlier; return it."""
     head = open_checkpoint(new, vkeys)
     check_consistency(open_checkpoint(old, vkeys), head, proof)
@@ -342,7 +346,13 @@ class Result:
 class _Section:
     """One epoch of an export, read line by line in bounded memory."""
 
-    def __init__(self, line: dict[str, Any], vkeys: Sequence[str], older: Sequence[Checkpoint], result: Result):
+    def __init__(
+        self,
+        line: dict[str, Any],
+        vkeys: Sequence[str],
+        older: Sequence[Checkpoint],
+        result: Result,
+    ):
         self.result, self.tree, self.last = result, Tree(), -1
         self.complete = line.get("complete") is True
         self.head = Checkpoint(str(line.get("origin")), 0, EMPTY_ROOT)
@@ -392,7 +402,9 @@ class _Section:
         self._compare_older()
         if not self.complete:
             try:
-                proof = [decode_base64(str(one), "a hash of the proof") for one in line.get("proof", ())]
+                proof = [
+                    decode_base64(str(one), "a hash of the proof") for one in line.get("proof", ())
+                ]
                 check_inclusion(computed, index, self.head, proof)
             except Untrue as error:
                 wrong("proof", str(error))
@@ -461,17 +473,21 @@ class _Section:
         if self.complete:
             if self.tree.size != self.head.size:
                 self.result.add(
-                    "size", f"the checkpoint has {self.head.size} entries, the export {self.tree.size}"
+                    "size",
+                    f"the checkpoint has {self.head.size} entries, the export {self.tree.size}",
                 )
             elif self.tree.root() != self.head.root:
                 self.result.add("root", "the entries do not have the root that the log has signed")
         for one in self.older:
             if one.size > self.head.size:
                 self.result.add(
-                    "history", f"the log was cut: you hold {one.size} entries, it has {self.head.size}"
+                    "history",
+                    f"the log was cut: you hold {one.size} entries, it has {self.head.size}",
                 )
             elif one.size == self.head.size and one.root != self.head.root:
-                self.result.add("history", f"the log was rewritten: two trees of {one.size} entries")
+                self.result.add(
+                    "history", f"the log was rewritten: two trees of {one.size} entries"
+                )
             elif one.size not in (0, self.head.size) and one not in self.extended:
                 self.result.add(
                     "history",
@@ -515,7 +531,10 @@ def verify_lines(
             elif kind == "end":
                 ended = True
                 if line.get("entries") != result.entries:
-                    result.add("size", f"{line.get('entries')} entries were exported, {result.entries} are here")
+                    result.add(
+                        "size",
+                        f"{line.get('entries')} entries were exported, {result.entries} are here",
+                    )
             else:
                 raise Untrue(f"a line of kind {kind} does not belong here")
         except (Untrue, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -527,7 +546,9 @@ def verify_lines(
         result.add("size", "the export was cut: its last line is missing")
     for one in held:
         if one.origin not in seen:
-            result.add("history", f"the export has nothing of {one.origin}, whose checkpoint you hold")
+            result.add(
+                "history", f"the export has nothing of {one.origin}, whose checkpoint you hold"
+            )
     return result
 
 
@@ -552,7 +573,9 @@ def verify_tiles(folder: Path, vkeys: Sequence[str], older: Sequence[str] = ()) 
             tree.append(hashes[-1])
             for one in held:
                 if one.size == tree.size and one.root != tree.root():
-                    result.add("history", f"the log was rewritten: you hold other {one.size} entries")
+                    result.add(
+                        "history", f"the log was rewritten: you hold other {one.size} entries"
+                    )
     result.entries = tree.size
     if (tree.size, tree.root()) != (head.size, head.root):
         result.add("root", "the entries do not have the root that the log has signed")
@@ -566,7 +589,9 @@ def verify_tiles(folder: Path, vkeys: Sequence[str], older: Sequence[str] = ()) 
             wanted = hashes[256 * n : 256 * (n + 1)]
             path = folder / _tile(str(level), n, len(hashes))
             if not path.is_file() or path.read_bytes() != b"".join(wanted):
-                result.add("tile", f"{path.relative_to(folder)} is missing or is not what the entries give")
+                result.add(
+                    "tile", f"{path.relative_to(folder)} is missing or is not what the entries give"
+                )
             if len(wanted) == 256:
                 full = Tree()
                 for one_hash in wanted:
@@ -652,10 +677,18 @@ def _bar(done: int, total: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Verify an export of a Countersign audit log, offline.")
-    parser.add_argument("export", help="export.jsonl, a folder or .zip with one, a folder of tlog-tiles")
-    parser.add_argument("--vkey", action="append", default=[], help="the log's key, or a file of keys")
-    parser.add_argument("--checkpoint", action="append", default=[], help="a file you have held since earlier")
+    parser = argparse.ArgumentParser(
+        description="Verify an export of a Countersign audit log, offline."
+    )
+    parser.add_argument(
+        "export", help="export.jsonl, a folder or .zip with one, a folder of tlog-tiles"
+    )
+    parser.add_argument(
+        "--vkey", action="append", default=[], help="the log's key, or a file of keys"
+    )
+    parser.add_argument(
+        "--checkpoint", action="append", default=[], help="a file you have held since earlier"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     try:
         options = parser.parse_args(arguments)
@@ -671,7 +704,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print_result(result)
     if result.valid and not options.vkey:
-        print("NOT DECIDED: checked with the key that the export names itself; name the log's with --vkey")
+        print(
+            "NOT DECIDED: checked with the key that the export names itself; name the log's with --vkey"
+        )
         return 3
     print("VALID" if result.valid else "INVALID")
     return 0 if result.valid else 1

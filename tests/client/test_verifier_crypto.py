@@ -155,7 +155,9 @@ def test_malformed_envelopes(envelope: object) -> None:
 
 
 @needs_vectors
-@pytest.mark.parametrize("path", files("transparency-dev-merkle/testdata/inclusion/*/*.json"), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", files("transparency-dev-merkle/testdata/inclusion/*/*.json"), ids=lambda p: p.stem
+)
 def test_inclusion_probe(path: Path) -> None:
     probe = json.loads(path.read_text())
     head = verifier.Checkpoint("o", probe["treeSize"], base64.b64decode(probe["root"]))
@@ -171,13 +173,17 @@ def test_inclusion_probe(path: Path) -> None:
 
 
 @needs_vectors
-@pytest.mark.parametrize("path", files("transparency-dev-merkle/testdata/consistency/*/*.json"), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", files("transparency-dev-merkle/testdata/consistency/*/*.json"), ids=lambda p: p.stem
+)
 def test_consistency_probe(path: Path) -> None:
     probe = json.loads(path.read_text())
     old = verifier.Checkpoint("o", probe["size1"], base64.b64decode(probe["root1"]))
     new = verifier.Checkpoint("o", probe["size2"], base64.b64decode(probe["root2"]))
     try:
-        verifier.check_consistency(old, new, [base64.b64decode(one) for one in probe["proof"] or []])
+        verifier.check_consistency(
+            old, new, [base64.b64decode(one) for one in probe["proof"] or []]
+        )
         holds = True
     except verifier.Untrue:
         holds = False
@@ -214,7 +220,9 @@ def test_it_accepts_what_the_log_makes_and_nothing_near_it(data: st.DataObject) 
         verifier.verify_proof(text, leaves[index], [stranger.verifier.vkey])
     old = data.draw(st.integers(1, size))
     older = notes.sign(
-        notes.Checkpoint("example.com/log", old, merkle.tree_root(map(merkle.leaf_hash, leaves[:old]))).text(),
+        notes.Checkpoint(
+            "example.com/log", old, merkle.tree_root(map(merkle.leaf_hash, leaves[:old]))
+        ).text(),
         [signer],
     )
     way = merkle.prove_consistency(tiles.TileReader(changed), old, size)
@@ -230,7 +238,9 @@ def test_a_key_vouches_for_later_epochs_of_its_log_and_for_no_other() -> None:
         ("example.com/log2", False),
         ("example.com/log/epochs/2/3", False),
     ):
-        note = notes.sign(notes.Checkpoint(origin, 1, bytes(32)).text(), [notes.Signer(origin, private)])
+        note = notes.sign(
+            notes.Checkpoint(origin, 1, bytes(32)).text(), [notes.Signer(origin, private)]
+        )
         if trusted:
             assert verifier.open_checkpoint(note, [vkey]).origin == origin
         else:

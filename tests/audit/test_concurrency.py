@@ -1,0 +1,94 @@
+"""Many writers and dying sequencers as real processes: entries = leaves, no gap, none twice, none lost."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(data_dir: Path, database: str | None) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
+    own["COUNTERSIGN_DATA_DIR"] = str(data_dir)
+    own["PYTHONPATH"] = str(ROOT)
+    if database:
+        own["COUNTERSIGN_DATABASE_URL"] = database
+    return own
+
+
+def start(env: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=dict(env), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    return output
+
+
+def hammer(env: Mapping[str, str], *, writers: int, count: int) -> None:
+    finish(start(env, "manage.py", "migrate", "-v0", "audit"))
+    loop = ("manage.py", "audit_sequencer", "--interval", "0.01")
+    sequencers = [start(env, *loop), start(env, *loop)]
+    running = [start(env, "-m", "tests.audit.hammer", str(n), str(count)) for n in range(writers)]
+    killed = 0
+    try:
+        while any(writer.poll() is None for writer in running):
+            try:
+                running[-1].wait(1.5)
+            except subprocess.TimeoutExpired:
+                victim = sequencers.pop(0)
+                victim.send_signal(signal.SIGKILL)
+                victim.communicate()
+                killed += 1
+                sequencers.append(start(env, *loop))
+        for writer in running:
+            finish(writer)
+    finally:
+        for process in (*sequencers, *running):
+            process.kill()
+            process.communicate()
+    finish(start(env, "manage.py", "audit_sequencer", "--once"))
+    report = finish(start(env, "manage.py", "audit_verify"))
+    assert "the log is whole" in report
+    assert re.match(rf"{writers * count:,} entries", report), report
+    assert "0 entries wait" in report
+
+
+@pytest.mark.slow
+def test_writers_and_dying_sequencers_on_sqlite(tmp_path: Path) -> None:
+    hammer(environment(tmp_path / "data", None), writers=3, count=150)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_writers_and_dying_sequencers_on_postgresql(
+    tmp_path: Path, postgres_server: Postgres
+) -> None:
+    url = postgres_server.create("audit_hammer")
+    hammer(environment(tmp_path / "data", url), writers=8, count=150)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(600)
+def test_the_log_s_own_tests_pass_on_postgresql(postgres_server: Postgres) -> None:
+    names = ("writing", "sequencer", "verification", "outbox")
+    env = {**os.environ, "COUNTERSIGN_TEST_DATABASE_URL": postgres_server.create("audit_tests")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist",
+         *[f"tests/audit/test_{name}.py" for name in names]],
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=580, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
