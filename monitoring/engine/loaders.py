@@ -96,7 +96,8 @@ def _looks_like(declared: str, head: bytes, path: Path) -> bool:
     if declared == "xgboost-ubj":
         return head[:1] == b"{" and head[1:2] in b"iUIlL"
     if declared == "lightgbm-text":
-        return head.startswith((b"tree\n", b"tree\r\n"))
+        # LightGBM's parser never ends on a file that was cut short.
+        return head.startswith((b"tree\n", b"tree\r\n")) and _contains(path, b"end of trees")
     if declared == "skops":
         if not zipfile.is_zipfile(path):
             return False
@@ -104,6 +105,16 @@ def _looks_like(declared: str, head: bytes, path: Path) -> bool:
             return "schema.json" in archive.namelist()
     # ONNX is a protobuf whose first field is the version of its representation.
     return head[:1] == b"\x08"
+
+
+def _contains(path: Path, words: bytes) -> bool:
+    last = b""
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            if words in last + block:
+                return True
+            last = block[-len(words) :]
+    return False
 
 
 @dataclass(frozen=True)

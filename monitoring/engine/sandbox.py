@@ -31,11 +31,15 @@ _BOOT = (
 
 @dataclass(frozen=True)
 class SandboxLimits:
-    """`memory` in MiB of address space, `cpu` and `seconds` in seconds of processor and of time."""
+    """`memory` in MiB of address space, `cpu` and `seconds` in seconds of processor and of time.
+
+    `loading` are the seconds within which the model must be open: a parser can be made to loop.
+    """
 
     memory: int = 6144
     cpu: int = 600
     seconds: int = 600
+    loading: int = 120
     artifact_bytes: int = 2 << 30
 
 
@@ -57,7 +61,8 @@ def run_child(
     """
     workdir.mkdir(parents=True, exist_ok=True)
     order, result = workdir / "task.json", workdir / "result.json"
-    result.unlink(missing_ok=True)
+    for old in (result, workdir / "progress"):
+        old.unlink(missing_ok=True)
     order.write_text(json.dumps({**task, "workdir": str(workdir), "limits": asdict(limits)}))
     with (workdir / "child.log").open("wb") as log:
         try:
@@ -102,14 +107,19 @@ def _wait(
     limits: SandboxLimits,
     progress: Callable[[float, str], None],
 ) -> int:
-    deadline = time.monotonic() + limits.seconds
+    started = time.monotonic()
     while True:
         try:
             return child.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
-            if time.monotonic() > deadline:
+            spent = time.monotonic() - started
+            if spent > limits.seconds:
                 raise TooLarge(
                     f"the model did not finish within {limits.seconds} s", field="artifact"
+                ) from None
+            if spent > limits.loading and not (workdir / "progress").exists():
+                raise TooLarge(
+                    f"the model could not be loaded within {limits.loading} s", field="artifact"
                 ) from None
             progress(*_progress(workdir))
 

@@ -124,6 +124,7 @@ def _perform(task: Mapping[str, Any], workdir: Path) -> dict[str, Any]:
         importlib.import_module("shap")
     refuse_actions(workdir)
     model = loaders.load(Path(task["artifact"]), declared, spec.names(), spec.positive_index)
+    _report(workdir, 0.0, "the model is loaded")
     if task["operation"] == "score":
         return _score(model, spec, task, workdir)
     if task["operation"] == "explain":
