@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 PIPE = "COUNTERSIGN_PARENT_PIPE"
 GRACE = 15.0
@@ -46,11 +47,13 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     starts: list[float] = field(default_factory=list)
 
-    def start(self, pipe: int) -> None:
+    def start(self, pipe: int, output: IO[bytes] | None = None) -> None:
         self.starts.append(time.monotonic())
         self.process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
             [sys.executable, *self.arguments],
             cwd=ROOT,
+            stdout=output,
+            stderr=output,
             pass_fds=[pipe],
             env={**os.environ, PIPE: str(pipe)},
             start_new_session=True,
@@ -97,12 +100,19 @@ def _beat_schedule() -> Path:
 
 
 class Supervisor:
-    """Runs children until it is told to stop or one of them cannot stay up."""
+    """Runs children until it is told to stop or one of them cannot stay up.
 
-    def __init__(self, children: list[Child], say: Callable[[str], None]) -> None:
+    What they print goes to `output`, by default to where this process prints.
+    """
+
+    def __init__(
+        self, children: list[Child], say: Callable[[str], None], output: IO[bytes] | None = None
+    ) -> None:
         self._children = children
+        self._output = output
         self._say = say
         self._stop = threading.Event()
+        self._ended = False
         self._read, self._write = os.pipe()
 
     def stop(self, *_: object) -> None:
@@ -110,7 +120,7 @@ class Supervisor:
 
     def start(self) -> None:
         for child in self._children:
-            child.start(self._read)
+            child.start(self._read, self._output)
 
     def run(self) -> int:
         """Watch until stopped. Returns 0 if stopped, 1 if a child died too often."""
@@ -125,12 +135,16 @@ class Supervisor:
                         self._say(f"{child.name} died {MAX_RESTARTS} times within a minute; giving up")
                         return 1
                     self._say(f"{child.name} ended; starting it again")
-                    child.start(self._read)
+                    child.start(self._read, self._output)
         finally:
             self.end()
         return 0
 
     def end(self) -> None:
+        """End all children. Ending twice is ending once."""
+        if self._ended:
+            return
+        self._ended = True
         deadline = time.monotonic() + GRACE
         for child in self._children:
             if child.process is not None and child.process.poll() is None:

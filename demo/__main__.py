@@ -59,7 +59,8 @@ def _play(*, serve: bool, apart: bool) -> int:
         return 1
     document = _prepare(receiver.url) if played == "no" else json.loads(people.demo_file().read_text())
     receiver.secret = document["webhook"]["secret"]
-    supervisor = Supervisor(separate() if apart else embedded(), teller.tell)
+    log = people.demo_file().with_name("demo.log")
+    supervisor = Supervisor(separate() if apart else embedded(), teller.tell, log.open("ab"))
     supervisor.start()
     try:
         if played == "no":
@@ -69,6 +70,8 @@ def _play(*, serve: bool, apart: bool) -> int:
         _where(document, teller)
     except StoryFailed as failure:
         teller.step(f"The story failed: {failure}")
+        for line in log.read_text(errors="replace").splitlines()[-40:]:
+            teller.tell(line)
         return 1
     except BaseException:
         supervisor.end()

@@ -13,7 +13,6 @@ from demo.train import CATEGORICAL, NUMERIC, TrainedModel
 MODEL = "income-screening"
 LICENCE = "CC BY 4.0"
 SOURCE = "UCI Machine Learning Repository, Census-Income (KDD): Current Population Survey 1994-1995"
-FAIRNESS = {"attributes": ["sex", "race"]}
 
 
 def write(
@@ -38,7 +37,7 @@ def write(
         },
         "columns": {
             "label": LABEL,
-            "positive": 1,
+            "positive": True,
             "sensitive": ["sex", "race"],
             "features": [*NUMERIC, *CATEGORICAL],
             "categorical": list(CATEGORICAL),
@@ -48,7 +47,7 @@ def write(
             "label": label,
             "description": description,
             "artifact": str(model.path),
-            "format": model.format,
+            "format": "xgboost_json",
             "author": "ada",
             "code_commit": commit,
             "input_spec": str(model.input_spec_path),
@@ -78,7 +77,7 @@ def checks() -> list[dict[str, Any]]:
     return [
         {"kind": "data_quality", "dataset": validation, "reference": reference},
         {"kind": "performance", "dataset": validation},
-        {"kind": "fairness", "dataset": validation, "config": FAIRNESS},
+        {"kind": "fairness", "dataset": validation},
         {"kind": "drift", "dataset": "census-1995", "reference": validation},
         {"kind": "explainability", "dataset": validation},
     ]

@@ -80,6 +80,8 @@ def cast(receiver_url: str) -> dict[str, object]:
             grant_organisation_role(people[one.username], one.role, actor=admin)
         else:
             grant_role(people[one.username], one.role, on=portfolio, actor=admin)
+    # Ada validates other people's models; that does not let her sign for her own.
+    grant_role(people["ada"], "validator", on=portfolio, actor=admin)
     pipeline = create_service_account(
         "deployment-pipeline", name="Deployment pipeline", responsible=[people["ada"]], actor=admin
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ class Story:
         refusal = self.stage.refused(
             lambda: self.stage.sign("ada", review, meaning="approval", reason="It is mine.")
         )
-        teller.expect(refusal.status == 403, f"Ada, the author, is refused: {refusal.problem['detail']}")
+        teller.expect(
+            refusal.status == 403 and "author" in str(refusal.problem["detail"]),
+            f"Ada is refused: {refusal.problem['detail']}",
+        )
         self._validate_and_sign(review)
         key = self._key()
         attestation = self.stage.folder / "attestation.json"
@@ -126,11 +130,11 @@ class Story:
         )  # fmt: skip
         teller.expect(True, "the attestation verifies offline")
         self.stage.command(
-            "pipeline", "deployed", "--model", MODEL, "--number", "2", "--environment", PRODUCTION,
+            "pipeline", "deployed", "--model", MODEL, "--version", "2", "--environment", PRODUCTION,
             "--decision", self._newest_allow(),
         )  # fmt: skip
         live = self.stage.as_("iris").get("deployments/", model=MODEL)["results"]
-        teller.expect(live[0]["number"] == 2 and live[0]["live_until"] is None, "the deployment is on record")
+        teller.expect(live[0]["version"] == 2 and live[0]["live_until"] is None, "the deployment is on record")
 
     def lapse(self) -> None:
         teller = self.teller
@@ -146,7 +150,7 @@ class Story:
         note = self.stage.folder / "model-card.md"
         note.write_text("# Income screening\n\nHow applicants are told about the estimate.\n")
         self.stage.command(
-            "ada", "evidence", "--model", MODEL, "--number", "2", "--kind", "document", str(note)
+            "ada", "evidence", "--model", MODEL, "--version", "2", "--kind", "document", str(note)
         )
         self._enforce(self.second.digest, expect=200)
         teller.expect(True, "new evidence is an addendum: still allowed")
@@ -201,7 +205,7 @@ class Story:
         teller.step("6  A signed report; the log exported and verified; one row altered behind our back")
         pdf = self.stage.folder / f"{MODEL}-2.pdf"
         self.stage.command(
-            "iris", "report", "--model", MODEL, "--number", "2", "--environment", PRODUCTION, "--out", str(pdf)
+            "iris", "report", "--model", MODEL, "--version", "2", "--environment", PRODUCTION, "--out", str(pdf)
         )
         seal = self.stage.folder / "seal.pem"
         seal.write_text(evidence.seal_certificate())
@@ -221,7 +225,7 @@ class Story:
         model = self.first if number == 1 else self.second
         assert model is not None
         manifest = self.stage.folder / f"{model.path.stem}.toml"
-        self.stage.command("ada", "check", "--manifest", str(manifest), "--number", str(number))
+        self.stage.command("ada", "check", "--manifest", str(manifest), "--version", str(number))
 
     def _show_measurements(self, number: int) -> dict[str, Any]:
         """Print the main figures and return the equal-opportunity difference by sex."""
@@ -230,7 +234,7 @@ class Story:
         found: dict[str, dict[str, Any]] = {}
         for run in runs:
             for one in session.get(f"check-runs/{run['id']}/")["measurements"]:
-                if not one["slice"]:
+                if one["attribute"] or not one["slice"]:
                     found.setdefault(f"{one['metric']} {one['attribute']}".strip(), one)
         for name in ("accuracy", "auc", "equal_opportunity_difference sex", "equal_opportunity_difference race"):
             if name in found:
@@ -248,7 +252,7 @@ class Story:
 
     def _submit(self) -> dict[str, Any]:
         self.stage.command(
-            "ada", "submit", "--model", MODEL, "--number", "2", "--environment", PRODUCTION,
+            "ada", "submit", "--model", MODEL, "--version", "2", "--environment", PRODUCTION,
             "--note", "Mitigated; all blocking controls pass but those that need reviewers.",
         )  # fmt: skip
         queue = self.stage.as_("vera").get("reviews/", state="open", model=MODEL)["results"]
@@ -262,6 +266,15 @@ class Story:
                 "rating": "satisfactory_with_findings",
                 "conclusion": "Fit for pre-qualification. Small groups by race cannot be judged.",
                 "limitations": "Income of 1994; groups under the minimum count are insufficient.",
+                "findings": [
+                    {
+                        "title": "Small groups by race",
+                        "detail": "Collect enough people to judge the groups that are insufficient.",
+                        "severity": "medium",
+                        "owner": "omar",
+                        "due_at": str(date.today() + timedelta(days=90)),
+                    }
+                ],
             },
         )
         review = dict(self.stage.as_("vera").get(f"reviews/{review['id']}/"))
@@ -284,7 +297,7 @@ class Story:
         end = f"1995-{month + 1:02d}-01" if month < 12 else "1996-01-01"
         fields = {
             "model": MODEL,
-            "number": "2",
+            "version": "2",
             "environment": PRODUCTION,
             "batch_id": f"1995-{month:02d}",
             "window_start": f"1995-{month:02d}-01T00:00:00Z",

@@ -50,7 +50,7 @@ def _add_check(commands: Any) -> None:
     check = commands.add_parser("check", help="ask for checks and wait for them")
     check.add_argument("--manifest", type=Path, help="run the checks that it lists")
     check.add_argument("--model")
-    check.add_argument("--number", type=int, help="of the version")
+    check.add_argument("--version", type=int, help="its number")
     check.add_argument("--kind")
     check.add_argument("--dataset")
     check.add_argument("--reference")
@@ -68,7 +68,7 @@ def _add_decisions(commands: Any) -> None:
     gate = commands.add_parser("gate", help="ask whether an artifact may be deployed")
     gate.add_argument("--environment", required=True)
     gate.add_argument("--model")
-    gate.add_argument("--number", type=int)
+    gate.add_argument("--version", type=int, help="its number")
     gate.add_argument("--use", default="default")
     gate.add_argument("--digest")
     gate.add_argument("--artifact", type=Path, help="take the digest of this file")
@@ -112,7 +112,7 @@ def _add_verify(commands: Any) -> None:
 
 def _version_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True)
-    parser.add_argument("--number", type=int, required=True, help="of the version")
+    parser.add_argument("--version", type=int, required=True, help="its number")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +136,7 @@ def _run(options: argparse.Namespace) -> Exit:
         registering.add_evidence(
             session,
             options.model,
-            options.number,
+            options.version,
             kind=options.kind,
             path=options.file,
             name=options.name,
@@ -147,7 +147,7 @@ def _run(options: argparse.Namespace) -> Exit:
         deciding.submit(
             session,
             options.model,
-            options.number,
+            options.version,
             environment=options.environment,
             use=options.use,
             note=options.note,
@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace) -> Exit:
     elif options.command == "deployed":
         _deployed(session, options)
     else:
-        record = {"model": options.model, "number": options.number, "use": options.use}
+        record = {"model": options.model, "version": options.version, "use": options.use}
         record["environment"] = options.environment
         reporting.report(session, record, options.out, wait=options.wait)
     return Exit.YES
@@ -167,10 +167,10 @@ def _check(session: Session, options: argparse.Namespace) -> None:
     if options.run:
         checking.watch(session, [options.run], wait=options.wait)
         return
-    if options.number is None:
-        raise UsageError("--number says which version")
+    if options.version is None:
+        raise UsageError("--version says which version")
     if options.manifest:
-        checking.check_manifest(session, options.manifest, options.number, wait=options.wait)
+        checking.check_manifest(session, options.manifest, options.version, wait=options.wait)
         return
     if not options.model or not options.kind:
         raise UsageError("give --manifest, or --model and --kind")
@@ -183,7 +183,7 @@ def _check(session: Session, options: argparse.Namespace) -> None:
             wanted["config"] = json.loads(options.config.read_text())
         except (OSError, ValueError) as error:
             raise UsageError(f"{options.config}: {error}") from None
-    run = checking.request(session, options.model, options.number, wanted)
+    run = checking.request(session, options.model, options.version, wanted)
     checking.watch(session, [run["id"]], wait=options.wait)
 
 
@@ -194,11 +194,11 @@ def _gate(session: Session, options: argparse.Namespace) -> Exit:
         "purpose": options.purpose,
         "run_id": options.run_id,
     }
-    for name in ("model", "number", "digest"):
+    for name in ("model", "version", "digest"):
         if getattr(options, name) is not None:
             question[name] = getattr(options, name)
-    if not {"digest", "number"} & set(question) and options.artifact is None:
-        raise UsageError("give --artifact, --digest, or --model with --number")
+    if not {"digest", "version"} & set(question) and options.artifact is None:
+        raise UsageError("give --artifact, --digest, or --model with --version")
     return deciding.gate(
         session,
         question,
@@ -211,15 +211,13 @@ def _gate(session: Session, options: argparse.Namespace) -> Exit:
 
 def _deployed(session: Session, options: argparse.Namespace) -> None:
     record: dict[str, Any] = {
-        "model": options.model,
-        "number": options.number,
         "environment": options.environment,
         "use": options.use,
         "kind": options.kind,
     }
     if options.decision:
         record["gate_decision"] = options.decision
-    deciding.deployed(session, record)
+    deciding.deployed(session, options.model, options.version, record)
 
 
 def _verify(options: argparse.Namespace) -> Exit:

@@ -95,7 +95,9 @@ def _demand(envelope: Any, question: dict[str, Any], key: Path) -> None:
     say("attestation verified: signature, artifact, environment, time")
 
 
-def deployed(session: Session, record: dict[str, Any]) -> None:
+def deployed(session: Session, model: str, number: int, record: dict[str, Any]) -> None:
     """Tell that a version runs in an environment now."""
+    version = session.get(f"models/{model}/versions/{number}/")
+    record = record | {"model": model, "artifact_digest": version["artifact_digest"]}
     deployment = session.post("deployments/", record)
     say(f"deployment {deployment['id']}: {deployment['kind']} in {deployment['environment']}")

@@ -2,8 +2,8 @@
 
     [model]      name, title, kind, description, portfolio, legal_entity
     [columns]    label, positive, prediction, score, time, sensitive, features, categorical
-    [use]        purpose, excluded_uses, success_criteria, affected_people, operator_role, exposure,
-                 tier, tier_reason, decision_rule
+    [use]        purpose, excluded_uses, success_criteria, affected_people, operator_role, legal_entity,
+                 exposure, tier, tier_reason, decision_rule
     [[stakeholders]]  name, interest, contact
     [version]    label, artifact, format, author, code_commit, code_repository, input_spec,
                  description, parent, [version.parameters], [version.environment]
@@ -32,7 +32,7 @@ KNOWN: dict[str, set[str]] = {
     },
     "use": {
         "name", "purpose", "excluded_uses", "success_criteria", "affected_people",
-        "operator_role", "exposure", "tier", "tier_reason", "decision_rule",
+        "operator_role", "legal_entity", "exposure", "tier", "tier_reason", "decision_rule",
     },
     "version": {
         "label", "artifact", "format", "author", "code_commit", "code_repository", "input_spec",

@@ -38,7 +38,8 @@ def _model(session: Session, manifest: Manifest) -> None:
     else:
         say(f"model {record['name']}: registered before")
         return
-    record["use"] = manifest.table("use")
+    # A use is the model's own legal entity's unless it says otherwise.
+    record["use"] = {"legal_entity": record.get("legal_entity")} | manifest.table("use")
     record["stakeholders"] = manifest.rows("stakeholders")
     if manifest.table("columns"):
         record["columns"] = manifest.table("columns")
@@ -63,7 +64,10 @@ def _dataset(session: Session, manifest: Manifest, index: int) -> dict[str, str]
         record = _dataset_record(row, place) | {"digest": digest}
         bar = Bar(f"dataset {name}")
         session.upload(
-            "datasets/", {"record": json.dumps(record)}, {"file": path}, progress=bar.bytes
+            f"datasets/?model={manifest.need('model', 'name')}",
+            {"record": json.dumps(record)},
+            {"file": path},
+            progress=bar.bytes,
         )
         bar.done()
         say(f"dataset {name}: registered, sha256 {digest}")
@@ -74,7 +78,7 @@ def _dataset(session: Session, manifest: Manifest, index: int) -> dict[str, str]
                 "data never changes under a name, so give this one another"
             )
         say(f"dataset {name}: registered before")
-    return {"dataset": name, "purpose": purpose}
+    return {"name": name, "purpose": purpose}
 
 
 def _dataset_record(row: dict[str, Any], place: str) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def _version(
     record = manifest.table("version")
     artifact = manifest.file(record.pop("artifact", None), "version.artifact")
     digest = sha256_of(artifact)
-    for known in session.get(f"models/{name}/versions/", digest=digest).get("results", []):
+    for known in session.get(f"models/{name}/versions/", artifact_digest=digest).get("results", []):
         if known["artifact_digest"] == digest:
             say(f"version {known['number']}: registered before, sha256 {digest}")
             return dict(known)

@@ -38,6 +38,7 @@ class Command(BaseCommand):
         app.conf.worker_max_tasks_per_child = None
         app.worker_main(
             [
+                "--quiet",
                 "worker",
                 "--beat",
                 f"--schedule={settings.COUNTERSIGN.data_dir / 'beat-schedule'}",
