@@ -28,6 +28,9 @@ class ReportRequest(StrictSerializer):
     environment = StrictCharField()
 
 
+_PROGRESS = {"requested": 0.0, "frozen": 0.5, "issued": 1.0, "failed": 1.0}
+
+
 def shown(row: Report) -> dict[str, Any]:
     """A report as REST tells it. `error` is set only for one that failed."""
     issued = row.state == Report.State.ISSUED
@@ -40,6 +43,7 @@ def shown(row: Report) -> dict[str, Any]:
         "use": row.use.name,
         "environment": row.environment.name,
         "state": row.state,
+        "progress": _PROGRESS[row.state],
         "requested_at": rfc3339(row.requested_at),
         "requested_by": row.requested_by.username,
         "cut_off": rfc3339(row.cut_off) if row.cut_off else None,
@@ -60,7 +64,7 @@ class Reports(APIView):
 
     actions: ClassVar = {"GET": "model.read", "POST": "report.request"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(responses=OpenApiTypes.OBJECT)  # type: ignore[untyped-decorator]
     def get(self, request: Request) -> Response:
         rows = selectors.visible_reports(actor_of(request))
         rows = finding.filtered(request, rows, {**places.FILTERS, "state": "state"})
@@ -68,7 +72,7 @@ class Reports(APIView):
         page = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response([shown(row) for row in page or ()])
 
-    @extend_schema(request=ReportRequest, responses={202: OpenApiTypes.OBJECT})
+    @extend_schema(request=ReportRequest, responses={202: OpenApiTypes.OBJECT})  # type: ignore[untyped-decorator]
     @idempotent
     def post(self, request: Request) -> Response:
         version, use, environment = places.place_in_body(
@@ -81,7 +85,7 @@ class Reports(APIView):
 class ReportDetail(APIView):
     actions: ClassVar = {"GET": "model.read"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(responses=OpenApiTypes.OBJECT)  # type: ignore[untyped-decorator]
     def get(self, request: Request, id: UUID) -> Response:
         return Response(shown(selectors.report_of(id, actor_of(request))))
 
@@ -91,7 +95,7 @@ class ReportPdf(APIView):
 
     actions: ClassVar = {"GET": "model.read"}
 
-    @extend_schema(responses={200: OpenApiTypes.BINARY})
+    @extend_schema(responses={200: OpenApiTypes.BINARY})  # type: ignore[untyped-decorator]
     def get(self, request: Request, id: UUID) -> HttpResponseBase:
         report = selectors.report_of(id, actor_of(request))
         return _download(selectors.file_of(report), _name(report, "pdf"), "application/pdf")
@@ -102,7 +106,7 @@ class ReportBundle(APIView):
 
     actions: ClassVar = {"GET": "model.read"}
 
-    @extend_schema(responses={200: OpenApiTypes.BINARY})
+    @extend_schema(responses={200: OpenApiTypes.BINARY})  # type: ignore[untyped-decorator]
     def get(self, request: Request, id: UUID) -> HttpResponseBase:
         report = selectors.report_of(id, actor_of(request))
         return _download(selectors.bundle_of(report), _name(report, "json"), "application/json")

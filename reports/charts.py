@@ -258,7 +258,11 @@ def _columns(
 
 def _line(points: Sequence[Point], k: int, across: Scale, scale: Scale) -> Iterator[Mark]:
     for run in _runs(points):
-        if all(point.has_interval for point in run):
+        if len(run) == 1 and run[0].has_interval:
+            x = across(run[0].at)
+            ends = ((x, scale(run[0].lower or 0.0)), (x, scale(run[0].upper or 0.0)))
+            yield Path(ends, "interval")
+        elif all(point.has_interval for point in run):
             upper = [(across(p.at), scale(p.upper or 0.0)) for p in run]
             lower = [(across(p.at), scale(p.lower or 0.0)) for p in reversed(run)]
             yield Area((*upper, *lower), f"series-{k}")

@@ -45,7 +45,7 @@ def _word(facts: Facts) -> tuple[Word, str]:
     if standing["state"] not in _SUPPORTED | _CONDITIONAL:
         return (
             "not supported",
-            f"At the cut-off {said}: {standing['reason'] or 'no reason recorded'}.",
+            f"At the cut-off {said}. {_sentence(standing['reason'] or 'no reason is recorded')}",
         )
     if not any(_controls(facts, "block")):
         return "not supported", f"At the cut-off {said}, but no blocking control was judged."
@@ -71,6 +71,10 @@ def _word(facts: Facts) -> tuple[Word, str]:
     return "supported", (
         f"At the cut-off {said}, and every blocking control passed on the evidence on record{tail}."
     )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def _controls(facts: Facts, mode: str) -> Iterator[Mapping[str, Any]]:

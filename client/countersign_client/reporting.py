@@ -16,7 +16,7 @@ def report(session: Session, record: dict[str, Any], target: Path, *, wait: floa
     row = session.post("reports/", record)
     bar = Bar("report")
     deadline = time.monotonic() + wait
-    while row["state"] not in {"ready", "failed"}:
+    while row["state"] not in {"issued", "failed"}:
         if time.monotonic() > deadline:
             raise ClientError(f"report {row['id']} is still {row['state']}", Exit.PENDING)
         time.sleep(POLL)

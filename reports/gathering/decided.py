@@ -527,7 +527,10 @@ def _deployment(row: Deployment, place: Place, index: EvidenceIndex) -> schema.E
         who(row.reported_by),
     )
     asked = index.ref_of(row.gate_decision_id) if row.gate_decision_id else ""
-    told = f"after gate decision {asked}" if asked else "without a gate decision on this list"
+    if row.gate_decision_id is None:
+        told = "without asking the gate"
+    else:
+        told = f"after gate decision {asked or 'that is not listed here'}"
     return _event(
         place,
         index,

@@ -32,8 +32,6 @@ _TOLD = (
     "controls",
     "severity",
     "effect",
-    "use",
-    "environment",
     "revision",
     "fields",
     "code",

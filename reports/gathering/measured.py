@@ -35,11 +35,15 @@ def checks_of(version: ModelVersion, at: datetime, index: EvidenceIndex) -> list
 
 def cite_run(run: CheckRun, index: EvidenceIndex) -> str:
     kind = run.kind.replace("_", " ")
-    grade = f", {run.grade}" if run.grade else ""
+    if run.batch_id:
+        about = f"batch {run.batch.batch_id}" if run.batch else ""
+    else:
+        about = run.dataset.name if run.dataset else ""
+    ended = "" if run.state == CheckRun.State.SUCCEEDED else f", {run.state}"
     return index.cite(
         Cited(
             "check run",
-            f"{kind}, {run.purpose}, {run.state}{grade}",
+            f"{kind} on {about}{ended}",
             "check_run",
             str(run.pk),
             run.cube_id or "",

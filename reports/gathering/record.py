@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from accounts.models import OrganisationRole
+from accounts.models import OrganisationRole, Role
 from kernel.moments import rfc3339
 from registry.models import Dataset as DatasetRow
 from registry.models import Evidence, ModelVersion, RoleGrant, Stakeholder
@@ -28,22 +28,24 @@ def model_of(version: ModelVersion, at: datetime) -> Model:
     }
 
 
+_ANSWERABLE = (Role.DEVELOPER, Role.OWNER, Role.VALIDATOR, Role.RISK_OFFICER)
+
+
 def _people(version: ModelVersion, at: datetime) -> list[Person]:
-    """Who held a role at the cut-off: on the model, on its portfolio, for the organisation."""
+    """Who answered for the model at the cut-off: every role on it or on its portfolio, and those roles
+    for the whole organisation that develop, own, validate and approve."""
     model = version.model
-    grants = at_time(RoleGrant.objects.select_related("user"), at)
+    grants = at_time(RoleGrant.objects.select_related("user"), at).order_by("role", "since", "pk")
+    everywhere = at_time(OrganisationRole.objects.select_related("user"), at)
     held: list[RoleGrant | OrganisationRole] = [
-        *grants.filter(model=model).order_by("role", "since", "pk"),
-        *grants.filter(portfolio=model.portfolio_id).order_by("role", "since", "pk"),
-        *at_time(OrganisationRole.objects.select_related("user"), at).order_by(
-            "role", "since", "pk"
-        ),
+        *grants.filter(model=model),
+        *grants.filter(portfolio=model.portfolio_id),
+        *everywhere.filter(role__in=_ANSWERABLE).order_by("role", "since", "pk"),
     ]
     found: dict[tuple[str, str], Person] = {}
     for row in held:
-        key = (str(row.user_id), row.role)
         said: Person = {"name": str(row.user), "role": row.role, "since": rfc3339(row.since)}
-        found.setdefault(key, said)
+        found.setdefault((str(row.user_id), row.role), said)
     return list(found.values())
 
 

@@ -64,15 +64,12 @@ def archive(
 
 
 def _save(pdf: Pdf) -> bytes:
-    report = pdfa.check(pdf, FLAVOUR)
     out = io.BytesIO()
-    options = {**report.save_kwargs, "deterministic_id": True}
-    pdf.save(out, **options)
-    out.seek(0)
-    written = pdfa.validate_written(out, FLAVOUR)
-    if written.verdict != "pass":
-        found = "; ".join(sorted({str(finding) for finding in written.findings}))
-        raise NotArchival(f"PDF/A-3b: {written.verdict}: {found}")
+    try:
+        pdfa.save(pdf, out, FLAVOUR, repair=False, deterministic_id=True)
+    except pdfa.PdfaError as error:
+        found = "; ".join(sorted({str(finding) for finding in error.report.findings}))
+        raise NotArchival(f"PDF/A-3b: {error.report.verdict}: {found}") from error
     return out.getvalue()
 
 

@@ -26,7 +26,10 @@ class Furniture:
 
 
 class Contents(Flowable):  # type: ignore[misc]
-    """The table of contents; knows the pages of the pass before."""
+    """The table of contents; knows the pages of the pass before.
+
+    `expect` tells it the headings beforehand, so that the first pass leaves the right room.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +37,9 @@ class Contents(Flowable):  # type: ignore[misc]
         self._last: list[tuple[int, str, str, int]] = []
         self._tags = TableTags(head=0, tags=("TOC", "TOCI", "Reference"))
         self._table: Table | None = None
+
+    def expect(self, headings: Sequence[tuple[int, str, str]]) -> None:
+        self.entries = [(*heading, 0) for heading in headings]
 
     def isIndexing(self) -> int:
         return 1
@@ -162,6 +168,10 @@ def build(
     """Lay out `story` and return the file with the canvas that holds its structure tree."""
     target = io.BytesIO()
     document = Document(target, furniture, title)
+    headings = [found.heading for found in story if hasattr(found, "heading")]
+    for flowable in story:
+        if isinstance(flowable, Contents):
+            flowable.expect(headings)
     document.multiBuild(list(story), canvasmaker=TaggedCanvas)
     return target.getvalue(), document.canv
 

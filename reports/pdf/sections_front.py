@@ -23,12 +23,13 @@ def one_glance(bundle: ReportBundle, digest: str) -> Iterator[Flowable]:
     )
     yield _word(bundle)
     yield pairs(_identity(bundle, digest), share=0.24)
-    yield _five(bundle)
+    yield from _five(bundle)
     yield text.paragraph(text.plain("What needs attention", fonts.BOLD), text.CAPTION)
     concerns = bundle["summary"]["concerns"]
     if concerns:
         yield from text.bullets(
-            f"{text.plain(c['text'])} [{text.refs(c['refs'])}]" for c in concerns
+            text.plain(c["text"]) + (f" [{text.refs(c['refs'])}]" if c["refs"] else "")
+            for c in concerns
         )
     else:
         yield text.paragraph(
@@ -107,7 +108,7 @@ def _framework(framework: dict[str, str] | None) -> str:
     return f"{framework['title']}, version {framework['version']}, applies from {framework['applies_from']}"
 
 
-def _five(bundle: ReportBundle) -> Flowable:
+def _five(bundle: ReportBundle) -> Iterator[Flowable]:
     """The figures that a reader asks for first, each with its evidence."""
     head = ("Controls", "Signatures", "Open findings", "Open breaches", "Log entries")
     policy = bundle["policy"]
@@ -225,7 +226,7 @@ def controls(bundle: ReportBundle) -> Iterator[Flowable]:
     yield text.paragraph(
         f"{text.plain('Policy')} {text.bold(policy['name'])}"
         f"{text.plain(', revision ' + str(policy['revision']))} [{text.refs([policy['ref']])}], "
-        f"{text.plain(judged)} {text.plain('SHA-256')} {text.mono(policy['digest'])}"
+        f"{text.plain(judged)}<br/>{text.plain('SHA-256')} {text.mono(policy['digest'])}"
     )
     order = {"fail": 0, "insufficient": 1, "pass": 2}
     modes = {"block": 0, "warn": 1}
@@ -236,7 +237,7 @@ def controls(bundle: ReportBundle) -> Iterator[Flowable]:
         )
     ]
     if rows:
-        yield grid(
+        yield from grid(
             ("Control and what it asks", "Verdict", "Reason", "Figures and evidence"),
             rows,
             (0.30, 0.14, 0.28, 0.28),

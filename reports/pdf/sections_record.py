@@ -63,7 +63,7 @@ def _signatures(bundle: ReportBundle) -> Iterator[Flowable]:
     if not rows:
         yield text.paragraph(text.stated(""))
         return
-    yield grid(
+    yield from grid(
         (
             "Name and role",
             "Decision",
@@ -101,7 +101,7 @@ def _approvals(bundle: ReportBundle) -> Iterator[Flowable]:
         for a in bundle["approvals"]
     ]
     if rows:
-        yield grid(
+        yield from grid(
             ("Approval", "Revision", "Granted, valid", "Effect and conditions", "Evidence"),
             rows,
             (0.2, 0.18, 0.22, 0.31, 0.09),
@@ -124,7 +124,7 @@ def _waivers(bundle: ReportBundle) -> Iterator[Flowable]:
         for w in bundle["waivers"]
     ]
     if rows:
-        yield grid(
+        yield from grid(
             ("Controls", "Reason", "People", "Time", "Evidence"),
             rows,
             (0.18, 0.36, 0.19, 0.18, 0.09),
@@ -147,7 +147,7 @@ def _findings(bundle: ReportBundle) -> Iterator[Flowable]:
         for f in bundle["findings"]
     ]
     if rows:
-        yield grid(
+        yield from grid(
             ("Finding", "Severity", "State", "Owner", "Due", "Evidence"),
             rows,
             (0.36, 0.1, 0.1, 0.15, 0.2, 0.09),
@@ -177,7 +177,7 @@ def history(bundle: ReportBundle) -> Iterator[Flowable]:
         ]
         for c in bundle["changes"]
     ]
-    yield grid(
+    yield from grid(
         ("Time", "What", "By", "Audit entry"), rows, (0.14, 0.36, 0.16, 0.34), row_heads=False
     )
 
@@ -228,7 +228,7 @@ def evidence(bundle: ReportBundle) -> Iterator[Flowable]:
         ]
         for e in bundle["evidence"]
     ]
-    yield grid(
+    yield from grid(
         ("Id", "Kind and title", "SHA-256", "When, by", "Record id, audit entry"),
         rows,
         (0.06, 0.165, 0.3, 0.135, 0.34),
@@ -264,8 +264,8 @@ def verification(
         ),
         (
             "Run: countersign verify <this file>.",
-            "Seal, attachment and printed digest are valid; with the log's key also the "
-            "inclusion of this bundle in the log. The tool works offline.",
+            "The seal is intact over the whole file, and the attachment has the SHA-256 printed "
+            "above. It works offline; told whose seal to expect, it says whether it is theirs.",
         ),
         (
             "Open the address in the code.",
@@ -277,7 +277,7 @@ def verification(
         [text.bold(f"{n}"), text.plain(step), text.plain(expected)]
         for n, (step, expected) in enumerate(steps, 1)
     ]
-    yield grid(("Step", "What to do", "What to expect"), rows, (0.08, 0.4, 0.52))
+    yield from grid(("Step", "What to do", "What to expect"), rows, (0.08, 0.4, 0.52))
     yield text.heading("The log", "log", level=2)
     if log is None:
         yield text.paragraph(

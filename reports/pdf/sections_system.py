@@ -49,12 +49,12 @@ def system(bundle: ReportBundle) -> Iterator[Flowable]:
             ]
             for p in model["people"]
         ]
-        yield grid(("Name", "Role", "Since"), rows, (0.4, 0.3, 0.3))
+        yield from grid(("Name", "Role", "Since"), rows, (0.4, 0.3, 0.3))
     else:
         yield text.paragraph(f"{text.plain('Roles:')} {text.stated('')}")
     if model["stakeholders"]:
         rows = [[text.plain(s["name"]), text.stated(s["interest"])] for s in model["stakeholders"]]
-        yield grid(("Stakeholder", "Interest"), rows, (0.4, 0.6))
+        yield from grid(("Stakeholder", "Interest"), rows, (0.4, 0.6))
     else:
         yield text.paragraph(f"{text.plain('Stakeholders:')} {text.stated('')}")
 
@@ -79,7 +79,7 @@ def datasets(bundle: ReportBundle) -> Iterator[Flowable]:
                 for s in dataset["sources"]
             ]
             yield text.paragraph(text.plain("Made from", fonts.BOLD), text.CAPTION)
-            yield grid(("Dataset", "By", "SHA-256"), rows, (0.22, 0.4, 0.38))
+            yield from grid(("Dataset", "By", "SHA-256"), rows, (0.22, 0.4, 0.38))
 
 
 def _dataset(dataset: Dataset) -> list[tuple[str, str]]:
@@ -143,7 +143,7 @@ def development(bundle: ReportBundle) -> Iterator[Flowable]:
         yield text.heading(title, title.split()[1], level=2)
         if found:
             rows = [[text.plain(key), text.plain(data(value))] for key, value in found.items()]
-            yield grid(("Name", "Value"), rows, (0.35, 0.65))
+            yield from grid(("Name", "Value"), rows, (0.35, 0.65))
             yield text.paragraph(
                 f"{text.plain('Evidence')} {text.refs([version['ref']])}", text.SMALL
             )
@@ -161,7 +161,7 @@ def development(bundle: ReportBundle) -> Iterator[Flowable]:
             ]
             for c in version["claims"]
         ]
-        yield grid(
+        yield from grid(
             ("Metric", "Slice", "Value", "Grade", "Evidence"),
             rows,
             (0.34, 0.26, 0.14, 0.13, 0.13),

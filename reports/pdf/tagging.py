@@ -71,13 +71,20 @@ class TaggedCanvas(Canvas):  # type: ignore[misc]
         if self._artifacts or self._inside:
             yield
             return
+        self.begin_content(node)
+        yield
+        self.end_content()
+
+    def begin_content(self, node: Node) -> None:
         mark = len(self._page_marks)
         self._page_marks.append(node)
         node.content.append((len(self.marks), mark))
         self._code.append(f"/{node.tag} <</MCID {mark}>> BDC")
         self._inside += 1
-        with self.element(node):
-            yield
+        self.open_element(node)
+
+    def end_content(self) -> None:
+        self.close_element()
         self._inside -= 1
         self._code.append("EMC")
 
@@ -219,14 +226,24 @@ class TableTags(TableRenderCB):  # type: ignore[misc]
         elif self.tags:
             table.canv.close_element()
 
-    def startCell(self, table: Table, row: int, column: int, *_: Any) -> None:
+    def startCell(self, table: Table, row: int, column: int, value: Any, *_: Any) -> None:
         if not self.tags or self._artifact_row:
             return
         heads = self.tags[2] == "TD" and (row < self.head or (self.row_heads and column == 0))
         scope = {"Scope": "Column" if row < self.head else "Row"} if heads else {}
         tag = "TH" if heads else self.tags[2]
-        table.canv.open_element(table.canv.node(Key(), tag, **scope))
+        node = table.canv.node(Key(), tag, **scope)
+        # A plain text is the cell's own content; a paragraph brackets itself.
+        self._is_text = isinstance(value, str)
+        if self._is_text:
+            table.canv.begin_content(node)
+        else:
+            table.canv.open_element(node)
 
     def endCell(self, table: Table) -> None:
-        if self.tags and not self._artifact_row:
+        if not self.tags or self._artifact_row:
+            return
+        if self._is_text:
+            table.canv.end_content()
+        else:
             table.canv.close_element()

@@ -123,6 +123,15 @@ def test_everything_drawn_is_tagged_or_decoration(rendered: bytes) -> None:
             assert depth == 0
 
 
+def test_a_table_over_several_pages_is_one_table_with_one_head() -> None:
+    facts: Any = sample.facts()
+    facts["checks"][1]["measurements"] *= 40
+    with pikepdf.open(io.BytesIO(render(sample.bundle_bytes(**facts), proof=None))) as pdf:
+        rows = [len(list(node.K)) for node in structure(pdf) if node.S == Name.Table]
+        assert len(pdf.pages) > 16
+    assert max(rows) == 1 + len(facts["checks"][1]["measurements"])
+
+
 def test_headings_of_levels_do_not_jump(rendered: bytes) -> None:
     with pikepdf.open(io.BytesIO(rendered)) as pdf:
         levels = [int(str(n.S)[2]) for n in structure(pdf) if re.fullmatch(r"/H\d", str(n.S))]
