@@ -1,6 +1,7 @@
 """What every page needs around itself: the areas this person may enter, and how the log stands."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest
@@ -39,10 +40,13 @@ class Shell:
         self._request, self._user = request, user
         self._actor = actor_of(request)
 
+    @cached_property
+    def _held(self) -> set[Role]:
+        return roles_of(self._user.pk)
+
     @property
     def roles(self) -> str:
-        held = sorted(roles_of(self._user.pk), key=list(Role).index)
-        return ", ".join(role.label for role in held)
+        return ", ".join(role.label for role in sorted(self._held, key=list(Role).index))
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -50,7 +54,7 @@ class Shell:
 
     @property
     def groups(self) -> list[tuple[str, list[Area]]]:
-        held = roles_of(self._user.pk)
+        held = self._held
         return [
             (title, [self._mark(area) for area in areas])
             for title, areas in (

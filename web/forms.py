@@ -114,6 +114,10 @@ class FindingForm(PlainForm):
         self.fields["owner"].queryset = people  # type: ignore[attr-defined]
         self.fields["severity"].initial = Finding.Severity.MEDIUM
 
+    def has_changed(self) -> bool:
+        """True if somebody wrote something; a severity stands there from the start."""
+        return bool({"title", "detail", "owner", "due_at"} & set(self.changed_data))
+
     def record(self) -> dict[str, Any]:
         """What was typed, as the service takes it: a date means its end."""
         due = datetime.combine(self.cleaned_data["due_at"], time.max, UTC)

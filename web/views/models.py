@@ -31,7 +31,7 @@ def models(request: HttpRequest) -> HttpResponse:
             | Q(title__icontains=asked)
             | Q(description__icontains=asked)
         )
-    found = paged(request, rows)
+    found = paged(request, rows.order_by("title", "name"))
     return show(request, "models/list.html", {"page": found, "asked": asked})
 
 

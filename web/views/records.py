@@ -88,10 +88,10 @@ def _finding_record(request: HttpRequest, row: Finding, form: Form) -> Record:
     )
     if row.closed_at:
         record.facts.append(("What was found", row.detail))
-    elif answer:
+    if form.is_bound or (row.closed_at is None and answer):
         url = reverse("web:finding-close", args=[row.pk])
         record.deeds.append(Deed("Close", "Close this finding", url, form))
-    else:
+    elif row.closed_at is None:
         record.why_not = answer.reason
     return record
 
@@ -159,7 +159,7 @@ def _suspension_record(request: HttpRequest, row: Suspension, form: Form) -> Rec
             ("Lifted by", row.lifted_by),
         ],
     )
-    if row.until is None and answer:
+    if form.is_bound or (row.until is None and answer):
         url = reverse("web:suspension-lift", args=[row.pk])
         record.deeds.append(Deed("Lift", "Lift this suspension", url, form))
     elif row.until is None:
@@ -216,7 +216,7 @@ def _waiver_record(request: HttpRequest, row: Waiver, form: Form) -> Record:
             ("Ended by", row.ended_by),
         ],
     )
-    if row.ended_at is None and answer:
+    if row.ended_at is None and (answer or form.is_bound):
         if row.granted_at is None:
             url = reverse("web:waiver-grant", args=[row.pk])
             record.deeds.append(Deed("Agree", "Grant this waiver", url, form))

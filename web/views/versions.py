@@ -230,7 +230,7 @@ def submit(request: HttpRequest, name: str, number: int) -> HttpResponse:
             row,
             use=typed["use"],
             environment=typed["environment"],
-            note_=typed["note"],
+            statement=typed["note"],
             actor=actor_of(request),
         ),
         "The version is submitted for review.",
