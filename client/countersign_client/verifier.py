@@ -16,7 +16,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import io
 import json
 import re
 import sys
@@ -625,7 +624,7 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
         path /= "export.jsonl"
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive, archive.open("export.jsonl") as member:
-            yield io.BufferedReader(member)  # type: ignore[arg-type]
+            yield member
     else:
         with path.open("rb") as file:
             yield file
