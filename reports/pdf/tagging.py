@@ -49,6 +49,11 @@ class TaggedCanvas(Canvas):  # type: ignore[misc]
             self._known[id(key)] = (key, made)
         return self._known[id(key)][1]
 
+    @property
+    def decorating(self) -> bool:
+        """Whether what is drawn now is an artifact, which has no element."""
+        return self._artifacts > 0
+
     def knows(self, key: object) -> bool:
         return id(key) in self._known
 
@@ -144,7 +149,7 @@ class TaggedParagraph(Paragraph):  # type: ignore[misc]
 
     def draw(self) -> None:
         canvas = self.canv
-        if not isinstance(canvas, TaggedCanvas):
+        if not isinstance(canvas, TaggedCanvas) or canvas.decorating:
             super().draw()
             return
         outer = None
@@ -167,7 +172,7 @@ class TaggedFigure(Flowable):  # type: ignore[misc]
 
     def draw(self) -> None:
         canvas = self.canv
-        if not isinstance(canvas, TaggedCanvas):
+        if not isinstance(canvas, TaggedCanvas) or canvas.decorating:
             self.paint(canvas)
             return
         x, y = canvas.absolutePosition(0, 0)

@@ -127,7 +127,7 @@ def test_a_table_over_several_pages_is_one_table_with_one_head() -> None:
     facts: Any = sample.facts()
     facts["checks"][1]["measurements"] *= 40
     with pikepdf.open(io.BytesIO(render(sample.bundle_bytes(**facts), proof=None))) as pdf:
-        rows = [len(list(node.K)) for node in structure(pdf) if node.S == Name.Table]
+        rows = [len(list(node.K)) for node in structure(pdf) if Name.Table == node.S]
         assert len(pdf.pages) > 16
     assert max(rows) == 1 + len(facts["checks"][1]["measurements"])
 
