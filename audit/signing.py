@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from audit.models import LogKey
+from django.conf import settings
+
+from audit.models import Epoch, LogKey
 from audit.notes import Signer, Verifier, parse_vkey
 from kernel import keys
 
@@ -24,3 +26,12 @@ def recorded_verifiers(epoch: int | None = None) -> list[Verifier]:
     if epoch is not None:
         rows = LogKey.objects.filter(epoch_id=epoch).order_by("id")
     return [parse_vkey(row.vkey) for row in rows]
+
+
+def vkeys() -> list[str]:
+    """Return the log's verifier keys from its key files, oldest first, for handing to an auditor.
+
+    They are named after the first epoch; verifiers take them for the later epochs below it too.
+    """
+    first = Epoch.objects.filter(number=1).values_list("origin", flat=True).first()
+    return [key.vkey for key in own_verifiers(first or settings.COUNTERSIGN.log_origin)]

@@ -13,7 +13,7 @@ import pytest
 from countersign_client import verifier
 from django.core.management import CommandError, call_command
 
-from audit import checkpoints, erasure, export
+from audit import checkpoints, erasure, export, signing
 from audit.models import Checkpoint, Entry, Leaf, LogKey
 from audit.selection import Selection
 from tests.audit import samples
@@ -211,6 +211,7 @@ def test_two_epochs_after_a_restore(log: list[Entry], vkey: str) -> None:
         Entry.objects.filter(id__in=gone).delete()
     call_command("audit_epoch", "--start", "--reason", "restored")
     samples.sequence()
+    assert signing.vkeys() == [vkey]
     result = check(lines(), vkey)
     assert result.findings == []
     assert "lost its last 300 entries" in result.remarks[0]
