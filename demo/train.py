@@ -70,7 +70,7 @@ RULE = (
     "half, the one with the highest accuracy there; a tie goes to the lower index. Without such a "
     "member, the one with the least difference."
 )
-FORMAT = "xgboost-json"
+FORMAT = "xgboost_json"
 THRESHOLD = 0.5
 
 

@@ -24,14 +24,6 @@ MEDIA_TYPES: Final = {
     "application/x-parquet": "parquet",
     "text/csv": "csv",
 }
-ARTIFACT_FORMATS: Final = {
-    "onnx": "onnx",
-    "skops": "skops",
-    "xgboost_json": "xgboost-json",
-    "xgboost_ubj": "xgboost-ubj",
-    "lightgbm": "lightgbm-text",
-}
-"""The formats that the server opens, as versions name them, and the engine's word for each."""
 TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})

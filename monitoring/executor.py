@@ -100,16 +100,15 @@ def job_of(run: CheckRun) -> "CheckJob":
     """
     from monitoring.engine.inputs import InputSpec
     from monitoring.engine.job import Artifact, CheckJob
+    from monitoring.engine.loaders import FORMATS
     from monitoring.engine.mapping import ColumnMapping
 
     version = run.version
     grade = cast("Grade", run.config.get("grade", "re-performed"))
     artifact = None
-    if version.artifact_id is not None and version.artifact_format in configs.ARTIFACT_FORMATS:
+    if version.artifact_id is not None and version.artifact_format in FORMATS:
         artifact = Artifact(
-            path_of(version.artifact_id),
-            version.artifact_digest,
-            configs.ARTIFACT_FORMATS[version.artifact_format],
+            path_of(version.artifact_id), version.artifact_digest, version.artifact_format
         )
     if run.batch is not None:
         data = _file(run.batch.blob_id, run.batch.media_type, run.config, "filters")

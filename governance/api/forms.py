@@ -28,11 +28,11 @@ MAX_TEXT = 10_000
 
 
 class GateRequest(StrictSerializer):
-    """A digest, or a model and a number; with all of them, they must agree."""
+    """A digest, or a model and a version; with all of them, they must agree."""
 
     digest = DigestField(required=False)
     model = StrictCharField(required=False, max_length=80)
-    number = StrictIntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    version = StrictIntegerField(required=False, min_value=1, max_value=2**31 - 1)
     environment = StrictCharField(max_length=40)
     use = StrictCharField(required=False, max_length=60, help_text="the default use, if left out")
     purpose = serializers.ChoiceField(
@@ -41,10 +41,10 @@ class GateRequest(StrictSerializer):
     run_id = StrictCharField(required=False, max_length=200, help_text="the pipeline's own")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "number" in attrs and "model" not in attrs:
-            raise serializers.ValidationError({"model": "a number is of a model; name it"})
-        if "digest" not in attrs and "number" not in attrs:
-            raise serializers.ValidationError({"digest": "give a digest, or a model and a number"})
+        if "version" in attrs and "model" not in attrs:
+            raise serializers.ValidationError({"model": "a version is of a model; name it"})
+        if "digest" not in attrs and "version" not in attrs:
+            raise serializers.ValidationError({"digest": "give a digest, or a model and a version"})
         return attrs
 
 
@@ -144,7 +144,7 @@ def decision(row: GateDecision) -> dict[str, Any]:
         "purpose": row.purpose,
         "path": row.path,
         "model": version.model.name if version else row.asked_model or None,
-        "number": version.number if version else row.asked_number,
+        "version": version.number if version else row.asked_number,
         "digest": version.artifact_digest if version else row.asked_digest or None,
         "use": row.use.name if row.use else row.asked_use or None,
         "environment": row.asked_environment,

@@ -55,7 +55,9 @@ class _Asking(APIView):
         form = forms.GateRequest(data=request.data)
         form.is_valid(raise_exception=True)
         asked = dict(form.validated_data)
-        question = Question(purpose=Purpose(asked.pop("purpose")), **asked)
+        question = Question(
+            purpose=Purpose(asked.pop("purpose")), number=asked.pop("version", None), **asked
+        )
         return gate.ask(question, actor=actor_of(request))
 
     def handle_exception(self, exc: Exception) -> Response:

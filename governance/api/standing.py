@@ -46,7 +46,7 @@ class StandingView(APIView):
         found = standing_of(version, use, environment, at)
         if found.at < version.registered_at:
             raise Invalid("the version was not registered yet", field="at")
-        return Response({"model": name, "number": number, **_describe(found, use, environment)})
+        return Response({"model": name, "version": number, **_describe(found, use, environment)})
 
 
 def _describe(found: StandingReport, use: Use, environment: Environment) -> dict[str, Any]:

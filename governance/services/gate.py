@@ -249,7 +249,7 @@ def _extension(
         "environment": question.environment,
         "use": collected.use.name if collected.use else question.use,
         "model": version.model.name if version else None,
-        "number": version.number if version else None,
+        "version": version.number if version else None,
         "standing": decision.standing.value,
         "notAfter": rfc3339(decision.not_after) if decision.not_after else None,
         "nonce": secrets.token_hex(16),

@@ -9,7 +9,7 @@ from kernel.errors import Invalid
 from monitoring.engine.inputs import InputSpec, encode
 from monitoring.engine.loaders import Model
 
-TREES = ("xgboost-json", "xgboost-ubj", "lightgbm-text")
+TREES = ("xgboost_json", "xgboost_ubj", "lightgbm")
 GENERIC_ROWS = 200
 """A model without a fast explainer is asked thousands of times a row: fewer rows are explained."""
 
@@ -67,7 +67,7 @@ def _trees(model: Model, matrix: Any) -> tuple[Any, Any, Any]:
     if values.ndim != 2:
         raise Invalid("only models of two classes are explained", field="artifact")
     base = float(np.ravel(explainer.expected_value)[-1])
-    if model.format == "lightgbm-text":
+    if model.format == "lightgbm":
         output = model.native.predict(matrix, raw_score=True, num_threads=2)
     else:
         output = model.native.inplace_predict(matrix, predict_type="margin")

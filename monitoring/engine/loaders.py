@@ -15,23 +15,23 @@ from kernel.errors import Invalid, TooLarge
 FORMATS = {
     "onnx": "ONNX",
     "skops": "skops (types on the allow-list)",
-    "xgboost-json": "XGBoost JSON",
-    "xgboost-ubj": "XGBoost UBJ",
-    "lightgbm-text": "LightGBM text",
+    "xgboost_json": "XGBoost JSON",
+    "xgboost_ubj": "XGBoost UBJ",
+    "lightgbm": "LightGBM text",
 }
 SUFFIXES = {
     "onnx": ".onnx",
     "skops": ".skops",
-    "xgboost-json": ".json",
-    "xgboost-ubj": ".ubj",
-    "lightgbm-text": ".txt",
+    "xgboost_json": ".json",
+    "xgboost_ubj": ".ubj",
+    "lightgbm": ".txt",
 }
 LIBRARIES = {
     "onnx": "onnxruntime",
     "skops": "skops",
-    "xgboost-json": "xgboost",
-    "xgboost-ubj": "xgboost",
-    "lightgbm-text": "lightgbm",
+    "xgboost_json": "xgboost",
+    "xgboost_ubj": "xgboost",
+    "lightgbm": "lightgbm",
 }
 MAX_BYTES = 2 << 30
 ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -91,11 +91,11 @@ def _is_pickle(head: bytes) -> bool:
 
 
 def _looks_like(declared: str, head: bytes, path: Path) -> bool:
-    if declared == "xgboost-json":
+    if declared == "xgboost_json":
         return head.lstrip()[:1] == b"{" and head.lstrip()[1:].lstrip()[:1] == b'"'
-    if declared == "xgboost-ubj":
+    if declared == "xgboost_ubj":
         return head[:1] == b"{" and head[1:2] in b"iUIlL"
-    if declared == "lightgbm-text":
+    if declared == "lightgbm":
         # LightGBM's parser never ends on a file that was cut short.
         return head.startswith((b"tree\n", b"tree\r\n")) and _contains(path, b"end of trees")
     if declared == "skops":
@@ -139,9 +139,9 @@ def load(path: Path, declared: str, inputs: tuple[str, ...], positive_index: int
     loader = {
         "onnx": _onnx,
         "skops": _skops,
-        "xgboost-json": _xgboost,
-        "xgboost-ubj": _xgboost,
-        "lightgbm-text": _lightgbm,
+        "xgboost_json": _xgboost,
+        "xgboost_ubj": _xgboost,
+        "lightgbm": _lightgbm,
     }[declared]
     try:
         native, score, width = loader(path, positive_index)

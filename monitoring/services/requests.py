@@ -158,8 +158,8 @@ def _with_grade(
 
 def scoring_obstacle(version: ModelVersion) -> Unprocessable | None:
     """Why the server cannot score the version's artifact itself, or None if it can."""
-    formats = ", ".join(configs.ARTIFACT_FORMATS)
-    if version.artifact_format not in configs.ARTIFACT_FORMATS:
+    formats = ", ".join(loaders.FORMATS)
+    if version.artifact_format not in loaders.FORMATS:
         return Unprocessable(
             f"the artifact is {version.artifact_format}, which is never opened. To re-perform, "
             f"the server takes: {formats}. From supplied predictions it can recompute",
@@ -174,9 +174,7 @@ def scoring_obstacle(version: ModelVersion) -> Unprocessable | None:
             code="artifact_not_here",
         )
     try:
-        loaders.check_format(
-            path_of(version.artifact_id), configs.ARTIFACT_FORMATS[version.artifact_format]
-        )
+        loaders.check_format(path_of(version.artifact_id), version.artifact_format)
     except CountersignError as error:
         # A pickle that is called otherwise, say: its first bytes tell.
         return Unprocessable(error.detail, field="config.grade", code="format_not_taken")

@@ -38,7 +38,7 @@ class TestAllow:
         assert b'"decision":"allow"' in ask(world, ENFORCE).content
 
     def test_by_name_and_number_too(self, world):
-        by_name = {"digest": None, "model": world.version.model.name, "number": 1}
+        by_name = {"digest": None, "model": world.version.model.name, "version": 1}
         question = {k: v for k, v in {**world.question(), **by_name}.items() if v is not None}
         response = ask_raw(world, question)
         assert response.json()["decision"] == "allow"
@@ -94,7 +94,7 @@ class TestDeny:
             "gate.artifact_known",
             digest="0" * 64,
             model=world.version.model.name,
-            number=1,
+            version=1,
         )
 
     def test_unknown_names(self, world):

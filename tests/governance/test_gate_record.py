@@ -100,7 +100,7 @@ class TestAttestation:
         assert other["predicate"][attestations.EXTENSION]["supersedes"] is None
 
     def test_without_any_digest_there_is_nothing_to_sign_over(self, world):
-        question = {"model": "no-such", "number": 3, "environment": world.environment.name}
+        question = {"model": "no-such", "version": 3, "environment": world.environment.name}
         body = ask_raw(world, question).json()
         assert body["decision"] == "deny"
         assert body["attestation"] is None

@@ -165,7 +165,7 @@ def test_a_stored_artifact_goes_to_the_engine_with_its_input_spec():
         artifact_format="xgboost_ubj",
     )
     job = executor.job_of(helpers.request(version))
-    assert job.artifact.format == "xgboost-ubj"
+    assert job.artifact.format == "xgboost_ubj"
     assert job.artifact.path.read_bytes() == b"{L\x00"
     assert job.input_spec.columns() == ("x",)
     assert job.grade == "re-performed"

@@ -7,7 +7,8 @@ import pytest
 from accounts.models import Role
 from audit.writing import Refused
 from kernel.errors import Conflict, Invalid, Unprocessable
-from monitoring import configs, services
+from monitoring import services
+from monitoring.engine import loaders
 from monitoring.models import CheckRun
 from registry import services as registry_services
 from tests import factories
@@ -55,7 +56,7 @@ def test_a_check_on_a_pickle_says_what_formats_are_taken(kind):
     version = helpers.version(**stored_model(artifact_name="m.bin", artifact_format=kind))
     error = refused(of=version, config={"grade": "re-performed"})
     assert (error.status, error.field, error.code) == (422, "config.grade", "format_not_taken")
-    for name in configs.ARTIFACT_FORMATS:
+    for name in loaders.FORMATS:
         assert name in error.detail
     assert helpers.request(version).config["grade"] == "recomputed", "that needs no model"
 

@@ -46,9 +46,7 @@ def run(job: dict[str, Any], workdir: Path) -> CheckOutcome:
     return run_check(read.kind, job=read, workdir=workdir, progress=quiet)
 
 
-def find(
-    result: CheckResult | CheckOutcome, metric: str, **about: str
-) -> MeasurementValue:
+def find(result: CheckResult | CheckOutcome, metric: str, **about: str) -> MeasurementValue:
     found = [one for one in result.measurements if (one.metric, dict(one.slice)) == (metric, about)]
     assert len(found) == 1, (metric, about, len(found))
     return found[0]
@@ -109,6 +107,6 @@ def loan_job(kind: str, data: Path, model: Path | None, **more: Any) -> dict[str
         },
     }
     if model is not None:
-        job["artifact"] = {"path": str(model), "digest": sha256(model), "format": "xgboost-json"}
+        job["artifact"] = {"path": str(model), "digest": sha256(model), "format": "xgboost_json"}
         job["input_spec"] = SPEC
     return {**job, **more}

@@ -54,7 +54,7 @@ def train(tmp_path, form):
 
         booster = xgboost.Booster(model_file=str(path))
         return path, booster.inplace_predict
-    if form == "lightgbm-text":
+    if form == "lightgbm":
         import lightgbm
 
         data = lightgbm.Dataset(matrix, label)
@@ -82,7 +82,7 @@ def _scikit_learn(path, form, matrix, label):
     return path, lambda asked: model.predict_proba(asked)[:, 1]
 
 
-@pytest.mark.parametrize("form", ["xgboost-json", "xgboost-ubj", "lightgbm-text", "skops"])
+@pytest.mark.parametrize("form", ["xgboost_json", "xgboost_ubj", "lightgbm", "skops"])
 def test_the_sandbox_scores_as_the_library_does(tmp_path, form):
     columns = loans(200)
     columns["debt"] = [5.0 if value is None else value for value in columns["debt"]]
@@ -168,7 +168,7 @@ def test_a_format_that_runs_code_is_refused_by_name(tmp_path, form):
     assert caught.value.field == "artifact.format"
 
 
-@pytest.mark.parametrize("form", ["xgboost-json", "xgboost-ubj", "lightgbm-text", "skops", "onnx"])
+@pytest.mark.parametrize("form", ["xgboost_json", "xgboost_ubj", "lightgbm", "skops", "onnx"])
 def test_a_truncated_or_scrambled_file_is_refused(tmp_path, rows, form):
     if form == "onnx":
         path = _onnx_model(tmp_path / "model.onnx")
@@ -184,11 +184,11 @@ def test_a_truncated_or_scrambled_file_is_refused(tmp_path, rows, form):
 
 
 def test_a_model_whose_parser_never_ends_is_stopped(tmp_path, rows):
-    path, _ = train(tmp_path, "lightgbm-text")
+    path, _ = train(tmp_path, "lightgbm")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + b"\nend of trees\n")
     with pytest.raises(CountersignError) as caught:
-        score(tmp_path, path, "lightgbm-text", rows, loading=15)
+        score(tmp_path, path, "lightgbm", rows, loading=15)
     assert caught.value.field == "artifact"
 
 
@@ -209,7 +209,7 @@ def test_other_inputs_than_the_models_are_refused(tmp_path, rows):
     model = XGBClassifier(n_estimators=2, n_jobs=1).fit(np.eye(5), [0, 1, 0, 1, 0])
     model.get_booster().save_model(path)
     with pytest.raises(Invalid, match="takes 5 inputs") as caught:
-        score(tmp_path, path, "xgboost-json", rows)
+        score(tmp_path, path, "xgboost_json", rows)
     assert caught.value.field == "input_spec.features"
 
 
@@ -221,7 +221,7 @@ def test_an_output_that_is_no_probability_is_refused(tmp_path, rows):
     path = tmp_path / "model.json"
     model.get_booster().save_model(path)
     with pytest.raises(Invalid, match="not a probability"):
-        score(tmp_path, path, "xgboost-json", rows)
+        score(tmp_path, path, "xgboost_json", rows)
 
 
 def test_a_giant_file_is_refused_unread(tmp_path):
@@ -229,7 +229,7 @@ def test_a_giant_file_is_refused_unread(tmp_path):
     with path.open("wb") as stream:
         stream.truncate(3 << 30)
     with pytest.raises(TooLarge):
-        loaders.check_format(path, "xgboost-json")
+        loaders.check_format(path, "xgboost_json")
 
 
 def test_memory_has_a_limit(tmp_path, rows):
@@ -269,7 +269,10 @@ def child(tmp_path, body):
     )
     root = Path(sandbox.__file__).parents[2]
     return subprocess.run(
-        [sys.executable, "-c", code, str(root), str(tmp_path)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, str(root), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -328,8 +331,12 @@ def test_what_progress_raises_ends_the_child(tmp_path, rows):
     home = tmp_path / "home"
     path = train_xgboost(tmp_path / "model.json", loans())
     task = {
-        "operation": "score", "artifact": str(path), "format": "xgboost-json", "input_spec": SPEC,
-        "rows": str(rows), "predictions": str(home / "p.parquet"),
+        "operation": "score",
+        "artifact": str(path),
+        "format": "xgboost_json",
+        "input_spec": SPEC,
+        "rows": str(rows),
+        "predictions": str(home / "p.parquet"),
     }
     with pytest.raises(Cancelled):
         run_child(task, home, SandboxLimits(), cancel)
@@ -343,14 +350,18 @@ def test_inputs_are_encoded_as_declared():
         {
             "features": [
                 {"column": "n", "missing": -1},
-                {"column": "c", "kind": "codes", "categories": {"x": 3, "y": 5}, "missing": -1, "unseen": -2},
+                {
+                    "column": "c",
+                    "kind": "codes",
+                    "categories": {"x": 3, "y": 5},
+                    "missing": -1,
+                    "unseen": -2,
+                },
                 {"column": "o", "kind": "one_hot", "categories": ["p", "q"]},
             ]
         }
     )
-    batch = pa.record_batch(
-        {"n": [1, None, 3], "c": ["y", "other", None], "o": ["q", None, "zzz"]}
-    )
+    batch = pa.record_batch({"n": [1, None, 3], "c": ["y", "other", None], "o": ["q", None, "zzz"]})
     assert encode(spec, batch).tolist() == [[1, 5, 0, 1], [-1, -2, 0, 0], [3, -1, 0, 0]]
     assert spec.names() == ("n", "c", "o=p", "o=q")
     assert InputSpec.from_json(spec.to_json()) == spec
