@@ -13,7 +13,7 @@ from registry.models import ModelVersion
 from reports.bundle_schema import SCHEMA, Facts, Log, ReportBundle
 from reports.bundle_schema import Report as ReportPart
 from reports.conclusions import summarise
-from reports.gathering import decided, history, measured, record
+from reports.gathering import decided, happened, history, measured, record
 from reports.gathering.index import Cited, EvidenceIndex, who
 from reports.models import Report
 from reports.version import SOFTWARE
@@ -60,8 +60,8 @@ def _facts(report: Report, version: ModelVersion, at: datetime) -> Facts:
     signatures = decided.signatures(place, index)
     approvals = decided.approvals(place, standing, index)
     monitors = measured.monitors_of(version, use, environment, at, index)
-    breaches = decided.breaches(place, index)
-    decisions, older_decisions = decided.gate_decisions(place, index)
+    breaches = happened.breaches(place, index)
+    decisions, older_decisions = happened.gate_decisions(place, index)
     facts: Facts = {
         "schema": SCHEMA,
         "report": _report(report, at),
@@ -83,11 +83,11 @@ def _facts(report: Report, version: ModelVersion, at: datetime) -> Facts:
         "signatures": signatures,
         "approvals": approvals,
         "waivers": waivers,
-        "suspensions": decided.suspensions(place, index),
-        "incidents": decided.incidents(place, index),
+        "suspensions": happened.suspensions(place, index),
+        "incidents": happened.incidents(place, index),
         "breaches": breaches,
         "gate_decisions": decisions,
-        "deployments": decided.deployments(place, index),
+        "deployments": happened.deployments(place, index),
         "monitors": monitors,
         "standing": standing,
         "changes": [],

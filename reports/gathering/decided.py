@@ -1,12 +1,12 @@
 """What was decided about the version, for the use, in the environment, by the cut-off."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from governance import facts as governance_facts
 from governance.controls.results import ControlResult, Status
@@ -15,24 +15,18 @@ from governance.models import (
     Approval,
     Dossier,
     Finding,
-    GateDecision,
-    Incident,
     Review,
     Signature,
-    Suspension,
     Validation,
     Waiver,
 )
 from governance.standing import StandingReport, report
-from kernel.canonical import is_number, sha256_hex
+from kernel.canonical import is_number
 from kernel.moments import rfc3339
-from monitoring.models import Breach
-from registry.models import Deployment, Environment, ModelVersion, Use
+from registry.models import Environment, ModelVersion, Use
 from reports import bundle_schema as schema
 from reports import numbers
 from reports.gathering.index import Cited, EvidenceIndex, who
-
-MOST_DECISIONS = 50
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class Place:
         }
 
 
-def _instant(moment: datetime | None, at: datetime | None = None) -> str | None:
+def instant_by(moment: datetime | None, at: datetime | None = None) -> str | None:
     """As text; an instant after `at` is not known yet."""
     return rfc3339(moment) if moment and (at is None or moment <= at) else None
 
@@ -155,13 +149,13 @@ def _control(
         "verdict": verdict,
         "mode": str(result.mode),
         "reason": result.reason,
-        "figures": [_figure(one, cited, index, policy_ref) for one in result.figures],
+        "figures": [figure_of(one, cited, index, policy_ref) for one in result.figures],
         "clauses": [result.clause] if result.clause else [],
         "waiver": waiver,
     }
 
 
-def _figure(
+def figure_of(
     seen: Mapping[str, Any], cited: list[str], index: EvidenceIndex, fallback: str
 ) -> schema.ControlFigure:
     """A figure of a control. Without a run of its own it rests on the control's evidence, or on the
@@ -240,7 +234,7 @@ def findings(place: Place, index: EvidenceIndex) -> list[schema.Finding]:
     )
     found: list[schema.Finding] = []
     for row in rows.select_related("owner"):
-        closed = _instant(row.closed_at, place.at)
+        closed = instant_by(row.closed_at, place.at)
         found.append(
             {
                 "ref": _cite_finding(row, index),
@@ -249,7 +243,7 @@ def findings(place: Place, index: EvidenceIndex) -> list[schema.Finding]:
                 "state": "closed" if closed else "open",
                 "owner": str(row.owner) if row.owner else "",
                 "opened_at": rfc3339(row.opened_at),
-                "due": _instant(row.due_at),
+                "due": instant_by(row.due_at),
                 "closed_at": closed,
             }
         )
@@ -369,174 +363,3 @@ def waivers(place: Place, index: EvidenceIndex) -> list[schema.Waiver]:
             }
         )
     return found
-
-
-def _event(
-    place: Place,
-    index: EvidenceIndex,
-    cited: Cited,
-    what: str,
-    *,
-    until: datetime | None,
-    is_open: bool,
-    detail: str,
-    figures: Iterable[schema.ControlFigure] = (),
-) -> schema.Event:
-    return {
-        "ref": index.cite(cited),
-        "what": what,
-        "at": rfc3339(cited.at),
-        "until": _instant(until, place.at),
-        "open": is_open,
-        "place": place.environment.name,
-        "detail": detail,
-        "by": cited.by,
-        "figures": list(figures),
-    }
-
-
-def breaches(place: Place, index: EvidenceIndex) -> list[schema.Event]:
-    rows = Breach.objects.filter(**place.rows, opened_at__lte=place.at).order_by("opened_at", "pk")
-    return [_breach(row, place, index) for row in rows.select_related("monitor", "run")]
-
-
-def _breach(row: Breach, place: Place, index: EvidenceIndex) -> schema.Event:
-    cited = Cited("breach", row.limit_key, "breach", str(row.pk), "", row.opened_at, "the service")
-    ref = index.cite(cited)
-    detail = row.detail
-    limit = detail.get("limit") or {}
-    seen = {
-        "label": row.metric.replace("_", " "),
-        "value": detail.get("value"),
-        "lower": detail.get("lower"),
-        "upper": detail.get("upper"),
-        "n": detail.get("n"),
-        "run": str(row.run_id or ""),
-        "at_most" if limit.get("op") == "<=" else "at_least": limit.get("value"),
-    }
-    resolved = _instant(row.resolved_at, place.at)
-    told = f"Resolved: {row.resolution}" if resolved else str(detail.get("reason") or "")
-    return _event(
-        place,
-        index,
-        cited,
-        f"{row.metric.replace('_', ' ')}, found by {row.monitor.name}",
-        until=row.resolved_at,
-        is_open=resolved is None,
-        detail=told,
-        figures=[_figure(seen, [], index, ref)] if detail.get("value") is not None else [],
-    )
-
-
-def suspensions(place: Place, index: EvidenceIndex) -> list[schema.Event]:
-    rows = Suspension.objects.filter(**place.rows, since__lte=place.at).order_by("since", "pk")
-    return [
-        _event(
-            place,
-            index,
-            Cited(
-                "suspension",
-                row.get_effect_display(),
-                "suspension",
-                str(row.pk),
-                "",
-                row.since,
-                who(row.suspended_by),
-            ),
-            row.get_effect_display(),
-            until=row.until,
-            is_open=_instant(row.until, place.at) is None,
-            detail=row.reason,
-        )
-        for row in rows.select_related("suspended_by")
-    ]
-
-
-def incidents(place: Place, index: EvidenceIndex) -> list[schema.Event]:
-    rows = Incident.objects.filter(**place.rows, opened_at__lte=place.at).order_by(
-        "opened_at", "pk"
-    )
-    return [_incident(row, place, index) for row in rows.select_related("classified_by")]
-
-
-def _incident(row: Incident, place: Place, index: EvidenceIndex) -> schema.Event:
-    title = row.get_state_display() + (f": {row.incident_class}" if row.incident_class else "")
-    by = who(row.classified_by)
-    cited = Cited("incident", title, "incident", str(row.pk), "", row.opened_at, by)
-    aware = f" Aware since {rfc3339(row.aware_at)}." if row.aware_at else ""
-    return _event(
-        place,
-        index,
-        cited,
-        title,
-        until=row.closed_at,
-        is_open=row.state in (Incident.State.SUSPECTED, Incident.State.CONFIRMED),
-        detail=row.summary + aware,
-    )
-
-
-def gate_decisions(place: Place, index: EvidenceIndex) -> tuple[list[schema.Event], int]:
-    """The newest decisions, oldest of them first, and how many older ones there are."""
-    rows = GateDecision.objects.filter(
-        Q(use=place.use) | Q(use=None),
-        version=place.version,
-        environment=place.environment,
-        decided_at__lte=place.at,
-    ).order_by("-decided_at", "-pk")
-    newest = list(rows.select_related("asked_by")[:MOST_DECISIONS])[::-1]
-    return [_decision(row, place, index) for row in newest], rows.count() - len(newest)
-
-
-def _decision(row: GateDecision, place: Place, index: EvidenceIndex) -> schema.Event:
-    payload = str(row.attestation.get("payload", ""))
-    cited = Cited(
-        "gate decision",
-        row.answer,
-        "gate_decision",
-        str(row.pk),
-        sha256_hex(payload.encode()) if payload else "",
-        row.decided_at,
-        who(row.asked_by),
-    )
-    return _event(
-        place,
-        index,
-        cited,
-        f"{row.answer} ({row.verdict})",
-        until=None,
-        is_open=False,
-        detail=f"{row.summary} Mode {row.mode}, standing {row.standing.replace('_', ' ')}.",
-    )
-
-
-def deployments(place: Place, index: EvidenceIndex) -> list[schema.Event]:
-    rows = Deployment.objects.filter(**place.rows, live_from__lte=place.at).order_by(
-        "live_from", "pk"
-    )
-    return [_deployment(row, place, index) for row in rows.select_related("reported_by")]
-
-
-def _deployment(row: Deployment, place: Place, index: EvidenceIndex) -> schema.Event:
-    cited = Cited(
-        "deployment",
-        f"{row.kind} in {place.environment.name}",
-        "deployment",
-        str(row.pk),
-        row.artifact_digest,
-        row.live_from,
-        who(row.reported_by),
-    )
-    asked = index.ref_of(row.gate_decision_id) if row.gate_decision_id else ""
-    if row.gate_decision_id is None:
-        told = "without asking the gate"
-    else:
-        told = f"after gate decision {asked or 'that is not listed here'}"
-    return _event(
-        place,
-        index,
-        cited,
-        row.kind + (", rollback" if row.is_rollback else ""),
-        until=row.live_until,
-        is_open=_instant(row.live_until, place.at) is None,
-        detail=f"Deployed {told}.",
-    )
