@@ -31,7 +31,9 @@ def numbers(values, missing=0, infinite=0, whole=False):
 
 
 def categories(values, missing=0):
-    return Categories({str(k): int(v) for k, v in pd.Series(values).value_counts().items()}, missing)
+    return Categories(
+        {str(k): int(v) for k, v in pd.Series(values).value_counts().items()}, missing
+    )
 
 
 def evidently(test, reference, current, kind):
@@ -135,7 +137,9 @@ def test_the_index_keeps_its_tails():
 
 def test_a_small_window_is_insufficient_and_chance_is_told():
     rng = np.random.default_rng(3)
-    small = profiles.compare_numbers("x", numbers(rng.normal(size=900)), numbers(rng.normal(size=9)))
+    small = profiles.compare_numbers(
+        "x", numbers(rng.normal(size=900)), numbers(rng.normal(size=9))
+    )
     assert find(drift.measure([small], {}), "psi", feature="x").undefined_reason == "insufficient"
     null = [
         find(
@@ -171,7 +175,9 @@ def test_the_largest_index_names_its_feature_and_answers_stand_apart():
     top = find(result, "psi", feature="*")
     assert top.detail["feature"] == "moved"
     assert top.value == find(result, "psi", feature="moved").value
-    assert find(result, "positive_rate_difference", output="prediction").value == pytest.approx(-0.25)
+    assert find(result, "positive_rate_difference", output="prediction").value == pytest.approx(
+        -0.25
+    )
 
 
 def test_an_empty_column_is_undefined_not_zero():
@@ -203,7 +209,9 @@ def test_profiles_add_up_exactly_and_name_no_rare_value():
 def test_evidentlys_report_carries_our_figures():
     from monitoring.engine import evidently_report
 
-    one = profiles.compare_categories("x", categories(["a", "b"] * 50), categories(["a"] * 60 + ["b"] * 40))
+    one = profiles.compare_categories(
+        "x", categories(["a", "b"] * 50), categories(["a"] * 60 + ["b"] * 40)
+    )
     result = drift.measure([one], {})
     (attachment,) = evidently_report.report(result.measurements, "0" * 64, html=False)
     document = json.loads(attachment.content)

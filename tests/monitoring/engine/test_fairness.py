@@ -33,12 +33,7 @@ def group(name, tp, fn, fp=20, tn=80):
 
 
 cells = st.fixed_dictionaries(
-    {
-        (name, y, p): st.integers(0, 60)
-        for name in ("a", "b", "c")
-        for y in (0, 1)
-        for p in (0, 1)
-    }
+    {(name, y, p): st.integers(0, 60) for name in ("a", "b", "c") for y in (0, 1) for p in (0, 1)}
 ).filter(lambda counts: any(counts.values()))
 
 
@@ -62,9 +57,7 @@ def test_rates_and_differences_are_fairlearns_on_the_rows(counts):
 
 
 def _same_differences(result, frame, names, counts):
-    defined = all(
-        sum(counts[name, y, p] for p in (0, 1)) > 0 for name in names for y in (0, 1)
-    )
+    defined = all(sum(counts[name, y, p] for p in (0, 1)) > 0 for name in names for y in (0, 1))
     if len(names) < 2 or not defined:
         return
     gaps, got = frame.difference(method="between_groups"), {}
@@ -79,7 +72,26 @@ def _same_differences(result, frame, names, counts):
 def test_the_example_of_fairlearns_guide():
     y = [0, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     p = [0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0]
-    names = "b b a b b c c c a a c a b c c b c c".split()
+    names = [
+        "b",
+        "b",
+        "a",
+        "b",
+        "b",
+        "c",
+        "c",
+        "c",
+        "a",
+        "a",
+        "c",
+        "a",
+        "b",
+        "c",
+        "c",
+        "b",
+        "c",
+        "c",
+    ]
     rows = [Cell((g,), a, b, 1) for g, a, b in zip(names, y, p, strict=True)]
     result = fairness.measure(Contingency(("group",), tuple(rows)), ONE, 1)
     assert find(result, "demographic_parity_difference", group="*").value == pytest.approx(0.25)
@@ -147,9 +159,7 @@ def test_p_values_are_adjusted_over_all_comparisons_of_the_check():
 
 
 def test_intersections_are_compared_when_asked_for():
-    rows = [
-        Cell((s, r), y, p, 50) for s in "fm" for r in "xy" for y in (0, 1) for p in (0, 1)
-    ]
+    rows = [Cell((s, r), y, p, 50) for s in "fm" for r in "xy" for y in (0, 1) for p in (0, 1)]
     result = fairness.measure(Contingency(("sex", "race"), tuple(rows)), {"intersections": True}, 1)
     assert find(result, "equal_opportunity_difference", sex="*", race="*").value == 0
     assert find(result, "selection_rate", sex="f", race="x").value == 0.5

@@ -44,8 +44,9 @@ def measured(tmp_path):
     score = rng.beta(1, 4, 20_000)
     label, group = rng.random(20_000) < score, rng.choice(["a", "b"], 20_000, p=[0.999, 0.001])
     path = write(tmp_path / "s.parquet", {"y": label, "s": score, "d": score > 0.5, "g": group})
-    source, declared = source_of(path, tmp_path), mapping(
-        label="y", score="s", prediction="d", sensitive=["g"]
+    source, declared = (
+        source_of(path, tmp_path),
+        mapping(label="y", score="s", prediction="d", sensitive=["g"]),
     )
     scores = cubes.score_cube(source, declared)
     result = performance.measure(cubes.contingency(source, declared), scores, {}, 1)

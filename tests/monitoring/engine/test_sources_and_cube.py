@@ -52,7 +52,7 @@ def test_a_missing_value_is_its_own_group_and_a_missing_label_no_outcome(people,
 def test_a_number_becomes_bands(people, tmp_path):
     bands = [{"name": "age_group", "column": "age", "edges": [40, 65]}]
     counted = cube.contingency(source_of(people, tmp_path), mapping(label="paid", sensitive=bands))
-    totals = {group: 0 for group in counted.groups()}
+    totals = dict.fromkeys(counted.groups(), 0)
     for cell in counted.cells:
         totals[cell.group] += cell.n
     assert totals == {
@@ -106,7 +106,11 @@ def test_a_malformed_mapping_names_its_field(value, field):
 
 @pytest.mark.parametrize(
     "one",
-    [{"column": "yaer", "equals": 1}, {"column": "year", "equals": "x"}, {"column": "sex", "least": 1}],
+    [
+        {"column": "yaer", "equals": 1},
+        {"column": "year", "equals": "x"},
+        {"column": "sex", "least": 1},
+    ],
 )
 def test_a_filter_that_does_not_fit_is_refused(people, tmp_path, one):
     with pytest.raises(Invalid) as caught:
@@ -114,7 +118,9 @@ def test_a_filter_that_does_not_fit_is_refused(people, tmp_path, one):
     assert caught.value.field == "dataset.filters[0]"
 
 
-@pytest.mark.parametrize("one", [{"column": "a"}, {"column": "a", "equals": 1, "below": 2}, {"equals": 1}])
+@pytest.mark.parametrize(
+    "one", [{"column": "a"}, {"column": "a", "equals": 1, "below": 2}, {"equals": 1}]
+)
 def test_a_malformed_filter_is_refused(one):
     with pytest.raises(Invalid):
         Filter.from_json(one, "filters[0]")
@@ -153,13 +159,17 @@ def test_the_engine_reaches_nothing_but_its_file(people, tmp_path):
 def test_a_malformed_file_is_refused_or_has_no_rows(tmp_path, form, content):
     path = tmp_path / "bad"
     path.write_bytes(content)
+    refusal = None
     try:
-        source = source_of(path, tmp_path, format=form)
+        rows = source_of(path, tmp_path, format=form).rows
     except Invalid as error:
-        assert error.field == "dataset"
-        assert "abc" not in error.detail
+        refusal = error
+    if refusal is None:
+        # A few letters are a CSV file of one heading: no rows, which the run refuses.
+        assert (form, rows) == ("csv", 0)
     else:
-        assert source.rows == 0
+        assert refusal.field == "dataset"
+        assert "abc" not in refusal.detail
 
 
 def test_csv_and_parquet_of_the_same_rows_give_the_same_cube(people, tmp_path):
@@ -194,7 +204,7 @@ def test_scores_are_reduced_without_loss(scored, tmp_path):
 
 
 def test_cubes_of_two_halves_add_up_to_the_whole(scored, tmp_path):
-    path, label, score = scored
+    path, *_ = scored
     halves = []
     declared = mapping(label="label", score="score", sensitive=["g"], prediction="label")
     import pyarrow.parquet as pq
