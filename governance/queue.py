@@ -50,9 +50,7 @@ def _makers(review: Review) -> set[UUID]:
     }
 
 
-def _signatures(
-    reviews: Iterable[Review], actor: Actor
-) -> tuple[set[UUID], dict[UUID, set[str]]]:
+def _signatures(reviews: Iterable[Review], actor: Actor) -> tuple[set[UUID], dict[UUID, set[str]]]:
     signed: set[UUID] = set()
     filled: dict[UUID, set[str]] = defaultdict(set)
     for one in Signature.objects.filter(review__in=[row.pk for row in reviews]):

@@ -75,7 +75,11 @@ class Shell:
             ("Decide", [_area("Home", "home"), _area("Reviews", "reviews", count=reviews)]),
             (
                 "Record",
-                [_area("Models", "models"), _area("Policies", "policies"), _area("Reports", "reports")],
+                [
+                    _area("Models", "models"),
+                    _area("Policies", "policies"),
+                    _area("Reports", "reports"),
+                ],
             ),
             (
                 "Production",

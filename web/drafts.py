@@ -12,7 +12,8 @@ from django.http import HttpRequest
 _KEY = "draft"
 _NEVER = ("password", "secret", "token", "csrf", "current")
 _LONGEST = 20_000
-_LAST_WORD = re.compile(r"^(/(?:.*/)?[0-9a-f-]{36}/)[a-z-]+/$")
+# The address of one thing (by id or number) or of one's account, and a word below it.
+_BELOW = re.compile(r"(/(?:.*/)?(?:[0-9a-f-]{36}|\d+|account)/)[a-z-]+/")
 
 
 def keep(request: HttpRequest) -> None:
@@ -46,8 +47,14 @@ def take(request: HttpRequest) -> dict[str, Any]:
     if draft is None or draft.get("page") != home_of(request.path):
         return {}
     del request.session[_KEY]
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in draft["typed"].items()}
+
+
+def part(draft: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The fields of a draft that belong to the form of this prefix."""
+    head = f"{prefix}-"
     return {
-        name: texts[0] if len(texts) == 1 else texts for name, texts in draft["typed"].items()
+        name.removeprefix(head): text for name, text in draft.items() if name.startswith(head)
     }
 
 
@@ -56,5 +63,5 @@ def home_of(path: str) -> str:
 
     `/reviews/<id>/sign/` belongs to `/reviews/<id>/`.
     """
-    found = _LAST_WORD.match(path)
+    found = _BELOW.fullmatch(path)
     return found.group(1) if found else path

@@ -23,8 +23,17 @@ def _text(label: str, hint: str = "", *, rows: int = 4, required: bool = True) -
     )
 
 
-def _line(label: str, hint: str = "", *, required: bool = True, longest: int = 200) -> forms.CharField:
-    return forms.CharField(label=label, help_text=hint, required=required, max_length=longest)
+def _line(
+    label: str, hint: str = "", *, required: bool = True, longest: int = 200
+) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        help_text=hint,
+        required=required,
+        max_length=longest,
+        # None of these is about the person who types.
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
 
 
 def _password(label: str, hint: str = "", *, fresh: bool = False) -> forms.CharField:
@@ -182,7 +191,9 @@ class Resolve(PlainForm):
 class Classify(PlainForm):
     """An incident's class and the instant at which the organisation became aware of it."""
 
-    incident_class = _line("Class", "As your procedure names it, for example serious-incident.", longest=40)
+    incident_class = _line(
+        "Class", "As your procedure names it, for example serious-incident.", longest=40
+    )
     aware_at = forms.DateTimeField(
         label="Aware since (UTC)",
         help_text="From this instant the clocks run.",

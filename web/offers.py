@@ -71,9 +71,7 @@ def _answer(answer: Answer) -> Offer:
     return Offer(answer.allowed, answer.reason)
 
 
-def split_reviews(
-    reviews: Sequence[Review], actor: Actor
-) -> tuple[list[Review], list[Review]]:
+def split_reviews(reviews: Sequence[Review], actor: Actor) -> tuple[list[Review], list[Review]]:
     """Those that wait for `actor`, and those that wait for others, each in the given order."""
     waiting = queue.awaiting(reviews, actor)
     mine = [review for review in reviews if review.pk in waiting]

@@ -36,7 +36,7 @@ def page(*methods: str, action: str = "") -> Callable[[View[P]], View[P]]:
 
     def decorate(view: View[P]) -> View[P]:
         @functools.wraps(view)
-        def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
                 drafts.keep(request)
                 back = request.get_full_path() if request.method == "GET" else _referrer(request)

@@ -33,8 +33,12 @@ def over_time(limits: Sequence[Limit], runs: Sequence[Any], measured: Sequence[A
 def _plot(limit: Limit, points: list[dict[str, Any]]) -> Plot:
     name = label(limit.metric)
     between = [attribute for attribute, group in limit.slice.items() if group == BETWEEN]
-    groups = [f"{attribute} {group}" for attribute, group in limit.slice.items() if group != BETWEEN]
-    about = f" by {' and '.join(between)}" if between else f" of {', '.join(groups)}" if groups else ""
+    groups = [
+        f"{attribute} {group}" for attribute, group in limit.slice.items() if group != BETWEEN
+    ]
+    about = (
+        f" by {' and '.join(between)}" if between else f" of {', '.join(groups)}" if groups else ""
+    )
     word = "at most" if limit.op == "<=" else "at least"
     return {
         "name": limit.key,

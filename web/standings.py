@@ -69,7 +69,9 @@ def ordered_environments() -> list[Environment]:
 
 def places_of(version: ModelVersion) -> list[Place]:
     """The standing for each use in each environment, foremost environment first."""
-    uses = list(Use.objects.filter(model=version.model_id, retired_at=None).order_by("-is_default", "name"))
+    uses = list(
+        Use.objects.filter(model=version.model_id, retired_at=None).order_by("-is_default", "name")
+    )
     return [
         _place(version, use, environment)
         for environment in reversed(ordered_environments())
@@ -121,7 +123,7 @@ def standings_of_page(versions: Sequence[ModelVersion]) -> dict[UUID, list[Place
         return {}
     touched: dict[UUID, set[tuple[UUID, UUID]]] = defaultdict(set)
     for table in (Approval, Suspension):
-        rows = table.objects.filter(version__in=versions)  # type: ignore[attr-defined]
+        rows = table.objects.filter(version__in=versions)
         for version_id, use_id, environment_id in rows.values_list(
             "version", "use", "environment"
         ).distinct():

@@ -6,7 +6,15 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from governance.models import Approval, GateDecision, Incident, Review, Suspension, Validation, Waiver
+from governance.models import (
+    Approval,
+    GateDecision,
+    Incident,
+    Review,
+    Suspension,
+    Validation,
+    Waiver,
+)
 from monitoring.models import Breach, CheckRun
 from registry.models import Deployment, Evidence, ModelVersion
 from web.vocabulary import label, plain
@@ -50,9 +58,7 @@ def _checks(version: ModelVersion, limit: int) -> Iterator[Event]:
     for run in runs.only("id", "kind", "state", "finished_at")[:limit]:
         assert run.finished_at is not None
         url = reverse("web:check-run", args=[run.pk])
-        yield Event(
-            run.finished_at, f"{label(run.kind)} check {plain(run.state)}", run.state, url
-        )
+        yield Event(run.finished_at, f"{label(run.kind)} check {plain(run.state)}", run.state, url)
 
 
 def _reviews(version: ModelVersion, limit: int) -> Iterator[Event]:
@@ -120,7 +126,9 @@ def _production(version: ModelVersion, limit: int) -> Iterator[Event]:
             url,
         )
         if breach.resolved_at:
-            yield Event(breach.resolved_at, f"Breach resolved: {plain(breach.metric)}", "resolved", url)
+            yield Event(
+                breach.resolved_at, f"Breach resolved: {plain(breach.metric)}", "resolved", url
+            )
     for row in Suspension.objects.filter(version=version).select_related("environment")[:limit]:
         yield Event(row.since, f"Suspended in {row.environment.title}: {row.reason}", "suspended")
         if row.until:

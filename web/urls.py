@@ -46,7 +46,9 @@ _pages = [
     path("monitoring/", monitoring.monitoring, name="monitoring"),
     path("monitoring/monitors/<uuid:monitor_id>/", monitoring.monitor, name="monitor"),
     path("monitoring/breaches/<uuid:breach_id>/", monitoring.breach, name="breach"),
-    path("monitoring/breaches/<uuid:breach_id>/resolve/", monitoring.resolve, name="breach-resolve"),
+    path(
+        "monitoring/breaches/<uuid:breach_id>/resolve/", monitoring.resolve, name="breach-resolve"
+    ),
     path(f"{_VERSION}waiver/", records.new_waiver, name="new-waiver"),
     path("waivers/<uuid:waiver_id>/", records.waiver, name="waiver"),
     path("waivers/<uuid:waiver_id>/grant/", records.grant_waiver, name="waiver-grant"),

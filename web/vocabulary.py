@@ -10,7 +10,7 @@ Tone = Literal["good", "bad", "caution", "active", "quiet"]
 _TONES: Final[dict[Tone, str]] = {
     "good": (
         "pass passed allow approved succeeded satisfactory supported closed resolved live ok "
-        "granted delivered"
+        "granted delivered issued"
     ),
     "bad": (
         "fail failed deny denied revoked suspended rejected reject unsatisfactory breach confirmed "
@@ -20,7 +20,7 @@ _TONES: Final[dict[Tone, str]] = {
         "insufficient warn pending conditional expired lapsed waived suspected medium "
         "satisfactory_with_findings grandfathered late fall_back"
     ),
-    "active": "open queued running approve enforce champion rendering waiting",
+    "active": "open queued running approve enforce champion requested frozen",
     "quiet": (
         "retired withdrawn superseded cancelled not_approved dismissed observe low ended inactive "
         "not_applicable no_new_deployment"
@@ -40,10 +40,10 @@ _MARK_OF_WORD: Final[dict[str, str]] = {
     "insufficient": "question",
     "pending": "clock",
     "queued": "clock",
-    "waiting": "clock",
+    "requested": "clock",
     "expired": "clock",
     "running": "turning",
-    "rendering": "turning",
+    "frozen": "turning",
     "suspended": "pause",
     "approve": "check",
 }

@@ -8,12 +8,11 @@ from django.test import Client
 from accounts.models import Role, User
 from audit.models import Entry
 from audit.sequencer import Sequencer
+from governance.gate import Question
 from governance.models import GateDecision, Incident, Review, Suspension
 from governance.services import findings, gate, incidents, suspensions, waivers
-from governance.gate import Question
 from kernel.moments import now
 from monitoring.models import Breach, CheckRun, Monitor
-from registry import services as registry
 from tests import factories as f
 from tests.governance.support import World
 from tests.monitoring import helpers
@@ -32,7 +31,9 @@ class Scene:
 
     world: World = field(default_factory=reports.approved)
     auditor: User = field(default_factory=lambda: f.make_user(None, Role.AUDITOR))
-    admin: User = field(default_factory=lambda: f.make_user(None, Role.ADMINISTRATOR, is_staff=True))
+    admin: User = field(
+        default_factory=lambda: f.make_user(None, Role.ADMINISTRATOR, is_staff=True)
+    )
     outsider: User = field(default_factory=lambda: f.make_user(None))
     open_review: Review = field(init=False)
     run: CheckRun = field(init=False)

@@ -209,10 +209,16 @@ class TestPeople:
 
     def test_roles_are_granted_and_ended(self, admin: User) -> None:
         alice, client = f.make_user("alice"), client_of(admin)
-        assert client.post(f"/people/{alice.pk}/grant-role/", {"role": "validator"}).status_code == 303
+        assert (
+            client.post(f"/people/{alice.pk}/grant-role/", {"role": "validator"}).status_code == 303
+        )
         assert client.post(f"/people/{alice.pk}/grant-role/", {"role": "king"}).status_code == 400
-        assert client.post(f"/people/{alice.pk}/end-role/", {"role": "validator"}).status_code == 303
-        assert client.post(f"/people/{alice.pk}/end-role/", {"role": "validator"}).status_code == 409
+        assert (
+            client.post(f"/people/{alice.pk}/end-role/", {"role": "validator"}).status_code == 303
+        )
+        assert (
+            client.post(f"/people/{alice.pk}/end-role/", {"role": "validator"}).status_code == 409
+        )
         held = OrganisationRole.objects.get(user=alice)
         assert held.until is not None
 

@@ -104,7 +104,14 @@ def test_every_page(scene: Scene) -> None:
 def test_an_error_page_needs_nothing_but_itself() -> None:
     from django.template.loader import render_to_string
 
-    for template in ("400.html", "403.html", "403_csrf.html", "404.html", "500.html", "web/locked.html"):
+    for template in (
+        "400.html",
+        "403.html",
+        "403_csrf.html",
+        "404.html",
+        "500.html",
+        "web/locked.html",
+    ):
         assert problems(render_to_string(template)) == [], template
 
 

@@ -45,7 +45,11 @@ def test_from_submission_to_approval_on_pages_alone(world: World) -> None:
     home = f"/models/{version.model.name}/versions/1/"
     submitted = client_of(world.submitter).post(
         f"{home}submit/",
-        {"submit-use": world.use.pk, "submit-environment": world.environment.pk, "submit-note": "Please"},
+        {
+            "submit-use": world.use.pk,
+            "submit-environment": world.environment.pk,
+            "submit-note": "Please",
+        },
     )
     assert (submitted.status_code, submitted["Location"]) == (303, home)
     review = Review.objects.get()
@@ -83,7 +87,9 @@ def test_an_administrator_cannot_sign(world: World, review: Review) -> None:
     assert not Validation.objects.exists()
 
 
-def test_a_wrong_password_keeps_the_words_and_not_the_password(world: World, review: Review) -> None:
+def test_a_wrong_password_keeps_the_words_and_not_the_password(
+    world: World, review: Review
+) -> None:
     world.validate(review)
     answer = post(client_of(world.officer), review, "sign", SIGN | {"password": "not-mine"})
     page = answer.content.decode()
@@ -107,7 +113,9 @@ def test_too_many_wrong_passwords_lock_and_keep_the_words(world: World, review: 
     assert not Signature.objects.exists()
 
 
-def test_a_yes_before_the_validation_is_refused_with_its_reason(world: World, review: Review) -> None:
+def test_a_yes_before_the_validation_is_refused_with_its_reason(
+    world: World, review: Review
+) -> None:
     client = client_of(world.officer)
     page = client.get(f"/reviews/{review.pk}/").content.decode()
     assert "You can reject it, and cannot approve it now" in page
@@ -154,7 +162,11 @@ def test_an_unknown_decision_is_no_decision(world: World, review: Review) -> Non
 
 def test_a_review_that_is_not_there(world: World, review: Review) -> None:
     outsider = client_of(f.make_user())
-    for what, data in (("sign", SIGN), ("validation", VALIDATION), ("withdraw", {"withdraw-reason": "x"})):
+    for what, data in (
+        ("sign", SIGN),
+        ("validation", VALIDATION),
+        ("withdraw", {"withdraw-reason": "x"}),
+    ):
         assert post(outsider, review, what, data).status_code == 404
     assert refusals() == []
 
@@ -211,7 +223,10 @@ def test_the_submitter_does_not_validate(world: World, review: Review) -> None:
 def test_withdrawing(world: World, review: Review) -> None:
     owner = client_of(world.submitter)
     assert post(owner, review, "withdraw", {}).status_code == 400
-    assert post(client_of(world.officer), review, "withdraw", {"withdraw-reason": "x"}).status_code == 403
+    assert (
+        post(client_of(world.officer), review, "withdraw", {"withdraw-reason": "x"}).status_code
+        == 403
+    )
     assert post(owner, review, "withdraw", {"withdraw-reason": "Not yet"}).status_code == 303
     review.refresh_from_db()
     assert review.state == Review.State.WITHDRAWN

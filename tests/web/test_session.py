@@ -23,7 +23,9 @@ def test_signing_in_leads_where_one_was_going_and_is_on_record() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "javascript:1"])
+@pytest.mark.parametrize(
+    "target", ["https://elsewhere.example/", "//elsewhere.example", "javascript:1"]
+)
 def test_signing_in_leads_nowhere_else(target: str) -> None:
     f.make_user("alice")
     assert sign_in(Client(), "alice", next=target)["Location"] == "/"  # type: ignore[index]

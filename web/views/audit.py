@@ -63,7 +63,8 @@ def _named(rows: list[Entry]) -> list[tuple[Entry, str]]:
         Pseudonym.objects.filter(pseudonym__in=pseudonyms).values_list("pseudonym", "subject")
     )
     users = {user.pk: str(user) for user in User.objects.filter(pk__in=subjects.values())}
-    return [(row, _name(row, users.get(subjects.get(row.actor)))) for row in rows]
+    names = {pseudonym: users.get(subject) for pseudonym, subject in subjects.items()}
+    return [(row, _name(row, names.get(row.actor))) for row in rows]
 
 
 def _name(row: Entry, known: str | None) -> str:

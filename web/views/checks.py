@@ -1,5 +1,7 @@
 """One check run: how far it is, what it found, and on what."""
 
+from uuid import UUID
+
 from django.http import HttpRequest, HttpResponse
 
 from accounts.web import actor_of
@@ -9,7 +11,7 @@ from web import offers
 from web.pages import attempt, find, page, show
 
 
-def _find(request: HttpRequest, run_id: object) -> CheckRun:
+def _find(request: HttpRequest, run_id: UUID) -> CheckRun:
     rows = CheckRun.objects.select_related(
         "version__model", "dataset", "reference", "batch", "monitor", "requested_by", "cube"
     )
@@ -17,11 +19,13 @@ def _find(request: HttpRequest, run_id: object) -> CheckRun:
 
 
 @page()
-def check_run(request: HttpRequest, run_id: object) -> HttpResponse:
+def check_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return _show(request, _find(request, run_id))
 
 
-def _show(request: HttpRequest, run: CheckRun, *, status: int = 200, problem: str = "") -> HttpResponse:
+def _show(
+    request: HttpRequest, run: CheckRun, *, status: int = 200, problem: str = ""
+) -> HttpResponse:
     context = {
         "run": run,
         "model": run.version.model,
@@ -37,7 +41,7 @@ def _show(request: HttpRequest, run: CheckRun, *, status: int = 200, problem: st
 
 
 @page()
-def progress(request: HttpRequest, run_id: object) -> HttpResponse:
+def progress(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The progress alone. Once the run has ended it asks the page to load itself again."""
     run = _find(request, run_id)
     response = show(request, "parts/progress.html", {"run": run})
@@ -47,7 +51,7 @@ def progress(request: HttpRequest, run_id: object) -> HttpResponse:
 
 
 @page("POST")
-def cancel(request: HttpRequest, run_id: object) -> HttpResponse:
+def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find(request, run_id)
     outcome = attempt(
         request,

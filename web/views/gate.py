@@ -1,6 +1,7 @@
 """What the gate answered, to whom, and why."""
 
 import json
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 
@@ -15,9 +16,9 @@ ANSWERS = GateDecision.Answer.values
 @page()
 def decisions(request: HttpRequest) -> HttpResponse:
     """Newest first; decisions about an unknown digest show to those who read the whole organisation."""
-    rows = GateDecision.objects.select_related(
-        "version__model", "environment", "asked_by"
-    ).defer("attestation", "reasons")
+    rows = GateDecision.objects.select_related("version__model", "environment", "asked_by").defer(
+        "attestation", "reasons"
+    )
     if not roles_of(actor_of(request).id):
         rows = seen(rows, request)
     answer, environment = request.GET.get("answer", ""), request.GET.get("environment", "").strip()
@@ -34,7 +35,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
     return show(request, "gate/list.html", context)
 
 
-def _find(request: HttpRequest, decision_id: object) -> GateDecision:
+def _find(request: HttpRequest, decision_id: UUID) -> GateDecision:
     rows = GateDecision.objects.select_related(
         "version__model", "use", "environment", "policy_revision__policy", "asked_by"
     )
@@ -42,13 +43,13 @@ def _find(request: HttpRequest, decision_id: object) -> GateDecision:
 
 
 @page()
-def decision(request: HttpRequest, decision_id: object) -> HttpResponse:
+def decision(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     row = _find(request, decision_id)
     return show(request, "gate/decision.html", {"decision": row})
 
 
 @page()
-def attestation(request: HttpRequest, decision_id: object) -> HttpResponse:
+def attestation(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     """The DSSE envelope as a file, byte for byte what the pipeline got as JSON."""
     row = _find(request, decision_id)
     response = HttpResponse(

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -28,7 +29,7 @@ def incidents(request: HttpRequest) -> HttpResponse:
     return show(request, "incidents/list.html", context)
 
 
-def _find(request: HttpRequest, incident_id: object) -> Incident:
+def _find(request: HttpRequest, incident_id: UUID) -> Incident:
     rows = Incident.objects.select_related(
         "version__model", "use", "environment", "breach__monitor", "classified_by"
     )
@@ -36,7 +37,7 @@ def _find(request: HttpRequest, incident_id: object) -> Incident:
 
 
 @page()
-def incident(request: HttpRequest, incident_id: object) -> HttpResponse:
+def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     return _show(request, _find(request, incident_id))
 
 
@@ -61,7 +62,7 @@ def _show(request: HttpRequest, row: Incident, *, status: int = 200, **forms: An
 
 
 @page("POST")
-def classify(request: HttpRequest, incident_id: object) -> HttpResponse:
+def classify(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     row, form = _find(request, incident_id), Classify(request.POST)
     if not form.is_valid():
         return _show(request, row, status=400, classify_form=form)
@@ -83,17 +84,17 @@ def classify(request: HttpRequest, incident_id: object) -> HttpResponse:
 
 
 @page("POST")
-def dismiss(request: HttpRequest, incident_id: object) -> HttpResponse:
+def dismiss(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     return _conclude(request, incident_id, service.dismiss, "reason", "The incident is dismissed.")
 
 
 @page("POST")
-def close(request: HttpRequest, incident_id: object) -> HttpResponse:
+def close(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     return _conclude(request, incident_id, service.close, "conclusion", "The incident is closed.")
 
 
 def _conclude(
-    request: HttpRequest, incident_id: object, write: Any, argument: str, done: str
+    request: HttpRequest, incident_id: UUID, write: Any, argument: str, done: str
 ) -> HttpResponse:
     row, form = _find(request, incident_id), Conclude(request.POST)
     if not form.is_valid():

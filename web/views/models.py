@@ -58,9 +58,9 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "grants": grants_at(row).order_by("role", "user__name"),
         "page": versions,
         "versions": [(version, standings.get(version.pk, [])) for version in versions],
-        "deployments": Deployment.objects.filter(version__model=row, live_until=None).select_related(
-            "version", "use", "environment"
-        ),
+        "deployments": Deployment.objects.filter(
+            version__model=row, live_until=None
+        ).select_related("version", "use", "environment"),
     }
     return show(request, "models/model.html", context)
 

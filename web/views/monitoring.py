@@ -1,5 +1,7 @@
 """Production: monitors, the batches that came, and the limits that were passed."""
 
+from uuid import UUID
+
 from django.db.models import Count, Max, Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -50,7 +52,7 @@ def monitoring(request: HttpRequest) -> HttpResponse:
 
 
 @page()
-def monitor(request: HttpRequest, monitor_id: object) -> HttpResponse:
+def monitor(request: HttpRequest, monitor_id: UUID) -> HttpResponse:
     """One monitor: its limits drawn over what its runs measured, batch by batch."""
     row = find(
         Monitor.objects.select_related("version__model", "use", "environment", "reference"),
@@ -74,7 +76,7 @@ def monitor(request: HttpRequest, monitor_id: object) -> HttpResponse:
     return show(request, "monitoring/monitor.html", context)
 
 
-def _find(request: HttpRequest, breach_id: object) -> Breach:
+def _find(request: HttpRequest, breach_id: UUID) -> Breach:
     rows = Breach.objects.select_related(
         "version__model", "use", "environment", "monitor", "run__batch", "resolved_by"
     )
@@ -82,13 +84,11 @@ def _find(request: HttpRequest, breach_id: object) -> Breach:
 
 
 @page()
-def breach(request: HttpRequest, breach_id: object) -> HttpResponse:
+def breach(request: HttpRequest, breach_id: UUID) -> HttpResponse:
     return _show(request, _find(request, breach_id), Resolve(initial=drafts.take(request)))
 
 
-def _show(
-    request: HttpRequest, row: Breach, form: Resolve, *, status: int = 200
-) -> HttpResponse:
+def _show(request: HttpRequest, row: Breach, form: Resolve, *, status: int = 200) -> HttpResponse:
     context = {
         "breach": row,
         "model": row.version.model,
@@ -104,7 +104,7 @@ def _show(
 
 
 @page("POST")
-def resolve(request: HttpRequest, breach_id: object) -> HttpResponse:
+def resolve(request: HttpRequest, breach_id: UUID) -> HttpResponse:
     row = _find(request, breach_id)
     form = Resolve(request.POST)
     if not form.is_valid():

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -82,7 +83,7 @@ def _made(request: HttpRequest, form: Form, write: Any, made: list[User]) -> Htt
     return HttpResponseRedirect(reverse("web:person", args=[made[0].pk]), status=303)
 
 
-def _find(user_id: object) -> User:
+def _find(user_id: UUID) -> User:
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         raise Http404("no such account")
@@ -90,7 +91,7 @@ def _find(user_id: object) -> User:
 
 
 @page(action="user.manage")
-def person(request: HttpRequest, user_id: object) -> HttpResponse:
+def person(request: HttpRequest, user_id: UUID) -> HttpResponse:
     return _person(request, _find(user_id))
 
 
@@ -101,8 +102,12 @@ def _person(request: HttpRequest, user: User, *, status: int = 200, **more: Any)
         "grants": RoleGrant.objects.filter(user=user, until=None).select_related(
             "model", "portfolio"
         ),
-        "answers_for": Responsibility.objects.filter(person=user, until=None).select_related("service"),
-        "answered_by": Responsibility.objects.filter(service=user, until=None).select_related("person"),
+        "answers_for": Responsibility.objects.filter(person=user, until=None).select_related(
+            "service"
+        ),
+        "answered_by": Responsibility.objects.filter(service=user, until=None).select_related(
+            "person"
+        ),
         "tokens": ApiToken.objects.filter(user=user),
         "role_form": GrantRole(),
         "token_form": NewToken() if user.kind == User.Kind.SERVICE else None,
@@ -113,7 +118,7 @@ def _person(request: HttpRequest, user: User, *, status: int = 200, **more: Any)
 
 
 @page("POST", action="grant.manage")
-def grant_role(request: HttpRequest, user_id: object) -> HttpResponse:
+def grant_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     user, form = _find(user_id), GrantRole(request.POST)
     if not form.is_valid():
         return _person(request, user, status=400, role_form=form)
@@ -131,7 +136,7 @@ def grant_role(request: HttpRequest, user_id: object) -> HttpResponse:
 
 
 @page("POST", action="grant.manage")
-def end_role(request: HttpRequest, user_id: object) -> HttpResponse:
+def end_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     user = _find(user_id)
     role = request.POST.get("role", "")
     outcome = attempt(
@@ -147,7 +152,7 @@ def end_role(request: HttpRequest, user_id: object) -> HttpResponse:
 
 
 @page("POST", action="user.manage")
-def deactivate(request: HttpRequest, user_id: object) -> HttpResponse:
+def deactivate(request: HttpRequest, user_id: UUID) -> HttpResponse:
     user = _find(user_id)
     outcome = attempt(
         request,
@@ -162,7 +167,7 @@ def deactivate(request: HttpRequest, user_id: object) -> HttpResponse:
 
 
 @page("POST", action="token.manage")
-def new_service_token(request: HttpRequest, user_id: object) -> HttpResponse:
+def new_service_token(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """Make a token for a service account. It is in this one answer and nowhere else."""
     user, form = _find(user_id), NewToken(request.POST)
     text = _issue(request, user, form)
@@ -224,7 +229,7 @@ def _issue(request: HttpRequest, user: User, form: NewToken) -> str | None:
 
 
 @page("POST")
-def revoke_token(request: HttpRequest, token_id: object) -> HttpResponse:
+def revoke_token(request: HttpRequest, token_id: UUID) -> HttpResponse:
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
     if token is None or (
         token.user_id != actor_of(request).id and token.user.kind != User.Kind.SERVICE

@@ -90,7 +90,10 @@ def pdf(request: HttpRequest, report_id: UUID) -> HttpResponse:
     return cast(
         HttpResponse,
         FileResponse(
-            selectors.file_of(row), as_attachment=True, filename=name, content_type="application/pdf"
+            selectors.file_of(row),
+            as_attachment=True,
+            filename=name,
+            content_type="application/pdf",
         ),
     )
 

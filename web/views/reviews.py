@@ -14,12 +14,12 @@ from accounts.models import User
 from accounts.web import actor_of
 from governance.facts import policy_document
 from governance.models import Approval, Review, Signature, Validation
-from kernel.errors import CountersignError
-from monitoring.models import CheckRun
 from governance.services.approvals import revoke_approval
 from governance.services.approvals import sign as sign_review
 from governance.services.reviews import withdraw_review
 from governance.services.validations import FindingRecord, write_validation
+from kernel.errors import CountersignError
+from monitoring.models import CheckRun
 from web import drafts, offers
 from web.forms import FindingForm, Reason, Sign, WriteValidation, finding_forms
 from web.pages import attempt, find, page, paged, seen, show
@@ -62,7 +62,6 @@ def review(request: HttpRequest, review_id: UUID) -> HttpResponse:
 def _show(request: HttpRequest, row: Review, *, status: int = 200, **forms: Any) -> HttpResponse:
     """The page, with the forms that were refused in place of fresh ones."""
     draft = drafts.take(request)
-    kept = {name.removeprefix("validation-"): text for name, text in draft.items()}
     sentence, tone = _sentence(row)
     policy = policy_document(row.policy_revision)
     approval = Approval.objects.filter(review=row).select_related("version__model").first()
@@ -80,13 +79,13 @@ def _show(request: HttpRequest, row: Review, *, status: int = 200, **forms: Any)
         "signatures": Signature.objects.filter(review=row),
         "approval": approval,
         "revoke": offers.for_approval(approval, actor_of(request))["revoke"] if approval else None,
-        "revoke_form": Reason(prefix="revoke"),
+        "revoke_form": Reason(prefix="revoke", initial=drafts.part(draft, "revoke")),
         "signed_document": json.dumps(json.loads(bytes(row.signed_document)), indent=2),
         "offers": offers.for_review(row, actor_of(request)),
         "sign_form": Sign(initial=draft),
-        "validation_form": WriteValidation(initial=kept if "scope" in kept else None),
+        "validation_form": WriteValidation(initial=drafts.part(draft, "validation")),
         "finding_forms": finding_forms(),
-        "withdraw_form": Reason(prefix="withdraw"),
+        "withdraw_form": Reason(prefix="withdraw", initial=drafts.part(draft, "withdraw")),
         **forms,
     }
     return show(request, "reviews/review.html", context, status=status)
@@ -112,7 +111,10 @@ def _sentence(row: Review) -> tuple[str, str]:
         return f"This review was {row.state}; nothing can be signed here any more.", "quiet"
     stopped = sum(_blocks(one) for one in row.control_results)
     if not stopped:
-        return f"Every blocking control passed at submission. {what} waits for signatures.", "active"
+        return (
+            f"Every blocking control passed at submission. {what} waits for signatures.",
+            "active",
+        )
     those = "One blocking control" if stopped == 1 else f"{stopped} blocking controls"
     return f"{those} did not pass at submission. {what} waits for a decision.", "caution"
 
@@ -197,7 +199,9 @@ def _blame_findings(given: list[FindingForm], error: CountersignError) -> None:
     for path, detail in error.fields.items():
         found = re.fullmatch(r"findings\[(\d+)\]\.(\w+)", path)
         if found and int(found[1]) < len(given):
-            given[int(found[1])].add_error(found[2] if found[2] in given[0].fields else None, detail)
+            given[int(found[1])].add_error(
+                found[2] if found[2] in given[0].fields else None, detail
+            )
 
 
 @page("POST")
@@ -220,9 +224,7 @@ def withdraw(request: HttpRequest, review_id: UUID) -> HttpResponse:
 @page("POST")
 def revoke(request: HttpRequest, approval_id: UUID) -> HttpResponse:
     """Take an approval back. Its form stands on the page of the review that it came from."""
-    approval = find(
-        Approval.objects.select_related("version__model"), request, pk=approval_id
-    )
+    approval = find(Approval.objects.select_related("version__model"), request, pk=approval_id)
     row, form = _find(request, approval.review_id), Reason(request.POST, prefix="revoke")
     if not form.is_valid():
         return _show(request, row, status=400, revoke_form=form)

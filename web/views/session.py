@@ -33,7 +33,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         request, username=form.cleaned_data["username"], password=form.cleaned_data["password"]
     )
     if not isinstance(user, User):
-        form.add_error(None, "The name or the password is wrong, or the account is locked for a while.")
+        form.add_error(
+            None, "The name or the password is wrong, or the account is locked for a while."
+        )
         locked = getattr(request, "axes_locked_out", False)
         request.axes_locked_out = False  # type: ignore[attr-defined]
         return _ask(request, form, target, status=429 if locked else 401)

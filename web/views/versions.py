@@ -13,7 +13,7 @@ from governance.services import reviews
 from monitoring.models import CheckRun, Measurement
 from monitoring.services import request_check
 from registry.models import Dataset, DatasetLineage, DatasetUse, ModelVersion
-from web import offers, timeline
+from web import drafts, offers, timeline
 from web.comparison import Change, Shift, changes, shifts
 from web.forms import AskCheck, Reason, Submit
 from web.pages import attempt, find, page, show
@@ -49,6 +49,7 @@ def show_version(
     runs = validation_runs(row)
     offered = offers.for_version(row, places, actor_of(request))
     baseline = approved_before(row)
+    draft = drafts.take(request)
     context = {
         "model": row.model,
         "version": row,
@@ -56,7 +57,9 @@ def show_version(
         "verdict": pronounce(row, places[0]) if places else None,
         "review": _open_review(row),
         "waivers": Waiver.objects.filter(version=row, ended_at=None).select_related("environment"),
-        "suspensions": Suspension.objects.filter(version=row, until=None).select_related("environment"),
+        "suspensions": Suspension.objects.filter(version=row, until=None).select_related(
+            "environment"
+        ),
         "findings": Finding.objects.filter(version=row, closed_at=None).select_related("owner"),
         "runs": runs,
         "running": sum(run.state in UNDER_WAY for run in runs),
@@ -70,9 +73,9 @@ def show_version(
         "events": timeline.events(row),
         "offers": offered,
         "refusals": offers.refusals(offered, _OFFERED),
-        "check_form": AskCheck(row),
-        "submit_form": Submit(row),
-        "reopen_form": Reason(prefix="reopen"),
+        "check_form": AskCheck(row, initial=drafts.part(draft, "check")),
+        "submit_form": Submit(row, initial=drafts.part(draft, "submit")),
+        "reopen_form": Reason(prefix="reopen", initial=drafts.part(draft, "reopen")),
         **forms,
     }
     return show(request, "models/version.html", context, status=status)
@@ -150,7 +153,10 @@ def _record(row: ModelVersion) -> dict[str, Any]:
         "code repository": row.code_repository,
         "author": str(row.author),
         "description": row.description,
-        "data": [f"{purpose}: {name}" for purpose, name in datasets.values_list("purpose", "dataset__name")],
+        "data": [
+            f"{purpose}: {name}"
+            for purpose, name in datasets.values_list("purpose", "dataset__name")
+        ],
         "parameters": row.parameters,
         "environment": row.environment,
         "inputs": row.input_spec or {},
@@ -186,8 +192,6 @@ def _shifts(before: ModelVersion, after: ModelVersion) -> list[Shift]:
 
 def _overall(slice_: dict[str, str]) -> bool:
     return all(group == "*" for group in slice_.values())
-
-
 
 
 @page("POST")

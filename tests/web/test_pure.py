@@ -1,0 +1,193 @@
+"""The pure parts: words, comparisons, series, drafts."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.controls.results import Status
+from governance.gate import Answer
+from governance.models import Finding, Incident, Review, Validation
+from governance.standing import Standing
+from monitoring.limits import parse_limits
+from monitoring.models import CheckRun
+from reports.models import Report
+from reports.plots import read
+from web import drafts, series, vocabulary
+from web.comparison import Change, changes, shifts
+from web.templatetags import countersign as tags
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+class TestWords:
+    def test_every_state_that_a_page_shows_has_a_tone_of_its_own_choice(self) -> None:
+        words = [
+            *Status,
+            *Answer,
+            *Standing,
+            *CheckRun.State.values,
+            *Review.State.values,
+            *Incident.State.values,
+            *Report.State.values,
+            *Finding.Severity.values,
+            *Validation.Rating.values,
+        ]
+        chosen = vocabulary._TONE_OF
+        assert [word for word in words if vocabulary.key(word) not in chosen] == []
+
+    def test_what_denies_is_never_good(self) -> None:
+        for standing in Standing:
+            if not standing.in_force:
+                assert vocabulary.tone(standing) != "good"
+        for status in (Status.FAIL, Status.INSUFFICIENT, Status.WAIVED):
+            assert vocabulary.tone(status) != "good"
+
+    def test_an_unknown_word_is_quiet(self) -> None:
+        assert vocabulary.tone("approvedish") == "quiet"
+
+    def test_tones_differ_by_mark_too(self) -> None:
+        marks = [vocabulary.mark(word) for word in ("pass", "fail", "insufficient", "open", "retired")]
+        assert len(set(marks)) == len(marks)
+
+    @pytest.mark.parametrize(
+        ("word", "label"),
+        [("not_approved", "Not approved"), ("re-performed", "Re-performed"), ("data_quality", "Data quality")],
+    )
+    def test_labels(self, word: str, label: str) -> None:
+        assert vocabulary.label(word) == label
+
+
+class TestComparison:
+    def test_nested_fields_are_named_by_path(self) -> None:
+        before = {"a": 1, "parameters": {"depth": 5, "rate": 0.1}}
+        after = {"a": 1, "parameters": {"depth": 4, "rate": 0.1, "seed": 7}}
+        assert changes(before, after) == [
+            Change("parameters: depth", 5, 4),
+            Change("parameters: seed", "–", 7),
+        ]
+
+    @given(st.dictionaries(st.text(max_size=4), JSON, max_size=4))
+    def test_nothing_differs_from_itself(self, record: dict[str, Any]) -> None:
+        assert changes(record, record) == []
+
+    @given(
+        st.dictionaries(st.text(max_size=4), st.integers(), max_size=4),
+        st.dictionaries(st.text(max_size=4), st.integers(), max_size=4),
+    )
+    def test_each_difference_is_told_once(self, before: dict[str, int], after: dict[str, int]) -> None:
+        missing = object()
+        wanted = {
+            name
+            for name in before.keys() | after.keys()
+            if before.get(name, missing) != after.get(name, missing)
+        }
+        assert sorted(one.field for one in changes(before, after)) == sorted(wanted)
+
+    def test_figures_are_paired_by_metric_and_group(self) -> None:
+        women, men = {"sex": "F"}, {"sex": "M"}
+        before = [Measured("recall", 0.4, women), Measured("recall", 0.5, men)]
+        after = [Measured("recall", 0.45, women), Measured("accuracy", 0.9)]
+        (found,) = shifts(before, after)
+        assert (found.before.value, found.after.value, found.slice) == (0.4, 0.45, women)
+
+
+@dataclass
+class Measured:
+    metric: str
+    value: float | None
+    slice: dict[str, str] = field(default_factory=dict)
+    attribute: str = ""
+    unit: str = "rate"
+    run_id: int = 0
+    lower: float | None = None
+    upper: float | None = None
+    n: int | None = None
+    undefined: str = ""
+
+
+@dataclass
+class Batch:
+    window_start: datetime
+
+
+@dataclass
+class Run:
+    pk: int
+    batch: Batch | None
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class TestSeries:
+    def test_points_stand_in_the_order_of_their_windows_and_gaps_stay_gaps(self) -> None:
+        (limit,) = parse_limits([{"metric": "recall", "attribute": "sex", "op": "<=", "value": 0.1}])
+        runs = [Run(day, Batch(START + timedelta(days=day))) for day in (2, 0, 1)] + [Run(9, None)]
+        between = {"sex": "*"}
+        measured = [
+            Measured("recall", 0.2, between, run_id=2),
+            Measured("recall", None, between, run_id=1, undefined="insufficient"),
+            Measured("recall", 0.1, between, run_id=0),
+            Measured("recall", 0.9, {"sex": "F"}, run_id=0),
+        ]
+        (plot,) = series.over_time([limit], runs, measured)
+        assert [point["y"] for point in plot["series"][0]["points"]] == [0.1, None, 0.2]
+        assert plot["title"] == "Recall by sex, by batch"
+        chart = read(plot)
+        assert chart.limit == {"value": 0.1, "label": "at most 0.1"}
+
+    def test_a_limit_that_was_never_measured_draws_nothing(self) -> None:
+        limits = parse_limits([{"metric": "recall", "op": ">=", "value": 0.8}])
+        assert series.over_time(limits, [], []) == []
+
+
+class TestDrafts:
+    @pytest.mark.parametrize(
+        ("path", "home"),
+        [
+            ("/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/sign/", "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/"),
+            ("/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/", "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/"),
+            ("/reports/request/", "/reports/request/"),
+            ("/models/income/versions/3/reopen/", "/models/income/versions/3/"),
+            ("/account/token/", "/account/"),
+        ],
+    )
+    def test_the_page_that_holds_a_form(self, path: str, home: str) -> None:
+        assert drafts.home_of(path) == home
+
+
+class TestTags:
+    def test_a_control_result_without_figures_or_units(self) -> None:
+        shown = tags.seen_figure({"value": 0.1234})
+        assert (shown["value"], shown["limit"], shown["interval"]) == ("0.123", "", "")
+        assert tags.seen_figure({"label": "x"})["value"] == "undefined"
+
+    def test_a_chart_that_contradicts_itself_says_so_and_nothing_breaks(self) -> None:
+        for plot in ({}, {"title": "T", "kind": "bar", "series": []}, {"title": "T", "kind": "pie"}):
+            assert tags.chart(plot)["problem"]
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(0, "less than a minute"), (61, "1 minute"), (7200, "2 hours"), (86_400 * 800, "2 years")],
+    )
+    def test_distances(self, seconds: int, text: str) -> None:
+        assert tags.distance(seconds) == text
+        assert tags.distance(-seconds) == text
+
+    @given(st.integers(min_value=0, max_value=10**14))
+    def test_sizes_never_fail(self, amount: int) -> None:
+        assert tags.size(amount).split()[1] in ("bytes", "KiB", "MiB", "GiB")
+
+    def test_a_digest_in_a_list_keeps_the_whole_in_its_title(self) -> None:
+        digest = "ab" * 32
+        assert digest in tags.digest(digest, short=True)
+        assert "<code>sha256:" + digest in tags.digest(digest)
+        assert "none" in tags.digest("")
