@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +19,7 @@ from accounts.rest.idempotency import idempotent
 from kernel.errors import Invalid
 from kernel.moments import parse_rfc3339, rfc3339
 from kernel.rest.pagination import NewestFirst
-from kernel.rest.serializers import DigestField, StrictCharField, StrictSerializer
+from kernel.rest.serializers import DigestField, Nothing, StrictCharField, StrictSerializer
 
 
 def describe_user(user: User) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class Reauthentications(APIView):
 
     actions: ClassVar = {"POST": "review.sign"}
 
+    @extend_schema(request=ReauthenticationInput, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         data = ReauthenticationInput(data=request.data)
         data.is_valid(raise_exception=True)
@@ -114,6 +117,7 @@ class Tokens(APIView):
         page = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response([describe_token(token) for token in page or []])
 
+    @extend_schema(request=TokenInput, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         # A body that is answered again would show the token again: no idempotency here.
         data = TokenInput(data=request.data)
@@ -138,7 +142,9 @@ class Tokens(APIView):
 class TokenRevocation(APIView):
     actions: ClassVar = {"POST": "self.manage"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, token_id: str) -> Response:
+        Nothing(data=request.data).is_valid(raise_exception=True)
         token = get_object_or_404(ApiToken.objects.select_related("user"), pk=token_id)
         services.revoke_token(token, actor=actor_of(request))
         token.refresh_from_db()
@@ -164,6 +170,7 @@ class Users(APIView):
         page = pages.paginate_queryset(User.objects.all(), request, view=self)
         return pages.get_paginated_response([describe_user(user) for user in page or []])
 
+    @extend_schema(request=UserInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         data = UserInput(data=request.data)
@@ -198,6 +205,7 @@ class UserRoles(APIView):
 
     actions: ClassVar = {"POST": "grant.manage", "DELETE": "grant.manage"}
 
+    @extend_schema(request=RoleInput, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, username: str) -> Response:
         user = get_object_or_404(User, username=username)
         services.grant_organisation_role(user, _role(request), actor=actor_of(request))
@@ -212,7 +220,9 @@ class UserRoles(APIView):
 class UserDeactivation(APIView):
     actions: ClassVar = {"POST": "user.manage"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, username: str) -> Response:
+        Nothing(data=request.data).is_valid(raise_exception=True)
         user = get_object_or_404(User, username=username)
         services.deactivate_user(user, actor=actor_of(request))
         user.refresh_from_db()

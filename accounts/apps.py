@@ -6,6 +6,7 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import access, entries  # noqa: F401  (defines the entry types)
+        from accounts.rest import schema  # noqa: F401  (describes the ways to sign in)
         from audit import permission
 
         permission.decide_by(access.require)

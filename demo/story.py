@@ -145,8 +145,8 @@ class Story:
         content[len(content) // 2] ^= 1
         changed.write_bytes(bytes(content))
         decision = self._enforce(sha256_of(changed), expect=403)
-        teller.tell(decision["reasons"][0]["reason"])
-        teller.expect(decision["standing"] == "unknown", "with one byte changed it belongs to no version: denied")
+        teller.tell(decision["summary"])
+        teller.expect(decision["version"] is None, "with one byte changed it belongs to no version: denied")
         note = self.stage.folder / "model-card.md"
         note.write_text("# Income screening\n\nHow applicants are told about the estimate.\n")
         self.stage.command(
@@ -308,11 +308,36 @@ class Story:
 
     def _monitored(self, batch: dict[str, Any]) -> str:
         """What the monitors measured on a batch, once all of them have."""
-        row = self.stage.as_("rolf").get(f"observations/{batch['id']}/")
-        runs = row["runs"]
-        if not runs or any(run["state"] in {"queued", "running"} for run in runs):
+        rolf = self.stage.as_("rolf")
+        ids = rolf.get(f"observations/{batch['id']}/")["runs"]
+        runs = [rolf.get(f"check-runs/{one}/") for one in ids]
+        if len(runs) < self._monitors() or any(run["state"] in {"queued", "running"} for run in runs):
             return ""
-        return "; ".join(f"{run['monitor']}: {run['summary'] or run['state']}" for run in runs)
+        return "; ".join(sorted(_headline(run) for run in runs))
+
+    def _monitors(self) -> int:
+        rows = self.stage.as_("rolf").get("monitors/", model=MODEL)["results"]
+        return sum(1 for row in rows if row["until"] is None)
+
+
+HEADLINES = {
+    "performance": ("accuracy", ""),
+    "fairness": ("equal_opportunity_difference", "sex"),
+    "drift": ("psi", ""),
+}
+
+
+def _headline(run: Mapping[str, Any]) -> str:
+    """The one figure of a monitor's run that the story prints."""
+    if run["state"] != "succeeded":
+        return f"{run['kind']} {run['state']}: {run['error']}"
+    metric, attribute = HEADLINES[run["kind"]]
+    for one in run["measurements"]:
+        overall = one["attribute"] == attribute and (attribute or not one["slice"])
+        if one["metric"] == metric and overall and one["value"] is not None:
+            interval = f" ({one['lower']:.3f} to {one['upper']:.3f})" if one["lower"] is not None else ""
+            return f"{metric.replace('_', ' ')} {one['value']:.3f}{interval}"
+    return f"{run['kind']}: {metric} undefined"
 
 
 def _figure(one: Mapping[str, Any]) -> str:

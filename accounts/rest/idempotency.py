@@ -50,6 +50,7 @@ def idempotent(view: View) -> View:
         _keep(claimed, response)
         return response
 
+    wrapped.takes_idempotency_key = True  # type: ignore[attr-defined]
     return wrapped
 
 
@@ -64,9 +65,7 @@ def _answer(self: Any, view: View, request: Request, args: Any, kwargs: Any) -> 
         return answer
 
 
-def _claim(
-    request: Request, key: str
-) -> tuple[IdempotencyRecord | None, HttpResponse | None]:
+def _claim(request: Request, key: str) -> tuple[IdempotencyRecord | None, HttpResponse | None]:
     digest = _request_digest(request)
     wanted = {"user_id": request.user.pk, "key": key}
     at = now()

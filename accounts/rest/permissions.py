@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts.access import TABLE
+from accounts.access import TABLE, can
 from audit.actor import Actor
 from kernel.errors import Forbidden
 
@@ -15,7 +15,9 @@ _READS = {"HEAD": "GET", "OPTIONS": "GET"}
 class DeclaredAction(BasePermission):
     """Wants a known actor and, for a token, the scope of the view's action.
 
-    The roles are asked by the service itself (`access.require`), because they hang on the object.
+    For a write, the service itself asks for the role (`access.require`), because it hangs on the
+    object, and because a refusal is to be on record. What everybody with any role may read is narrowed
+    to the object by `access.visible`; other reads are for the whole organisation, and asked here.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -32,4 +34,8 @@ class DeclaredAction(BasePermission):
             raise Forbidden(f"the token lacks the scope '{rule.scope}'", code="scope_missing")
         if rule.persons_only and actor.kind != "person":
             raise Forbidden(f"a service account may not {rule.label}", code="persons_only")
+        if method == "GET" and name != "model.read":
+            answer = can(actor, name)
+            if not answer:
+                raise Forbidden(answer.reason, code="not_permitted")
         return True

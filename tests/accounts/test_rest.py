@@ -78,6 +78,13 @@ def test_a_scope_that_the_token_lacks_is_403(admin: User) -> None:
     assert "administer" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["users/", "audit/entries/", "webhook-endpoints/"])
+def test_a_scope_is_no_role(developer: User, path: str) -> None:
+    """Whoever makes a token chooses its scopes; what it may read still takes the role."""
+    token = token_for(developer, "read", "audit", "administer")
+    assert call("GET", f"/api/v1/{path}", token).status_code == 403
+
+
 def test_a_session_needs_csrf(admin: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
