@@ -62,23 +62,15 @@ def train(tmp_path, form):
         booster = lightgbm.train(options, data, 10)
         booster.save_model(path)
         return path, booster.predict
-    return _scikit_learn(path, form, np.nan_to_num(matrix), label)
+    return _scikit_learn(path, np.nan_to_num(matrix), label)
 
 
-def _scikit_learn(path, form, matrix, label):
+def _scikit_learn(path, matrix, label):
+    import skops.io
     from sklearn.ensemble import GradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
 
-    if form == "skops":
-        import skops.io
-
-        model = GradientBoostingClassifier(n_estimators=5).fit(matrix, label)
-        skops.io.dump(model, path)
-    else:
-        from skl2onnx import to_onnx
-
-        model = LogisticRegression(max_iter=500).fit(matrix, label)
-        path.write_bytes(to_onnx(model, matrix[:1]).SerializeToString())
+    model = GradientBoostingClassifier(n_estimators=5).fit(matrix, label)
+    skops.io.dump(model, path)
     return path, lambda asked: model.predict_proba(asked)[:, 1]
 
 
