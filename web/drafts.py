@@ -53,9 +53,7 @@ def take(request: HttpRequest) -> dict[str, Any]:
 def part(draft: dict[str, Any], prefix: str) -> dict[str, Any]:
     """The fields of a draft that belong to the form of this prefix."""
     head = f"{prefix}-"
-    return {
-        name.removeprefix(head): text for name, text in draft.items() if name.startswith(head)
-    }
+    return {name.removeprefix(head): text for name, text in draft.items() if name.startswith(head)}
 
 
 def home_of(path: str) -> str:

@@ -22,7 +22,9 @@ from web.templatetags import countersign as tags
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -54,12 +56,18 @@ class TestWords:
         assert vocabulary.tone("approvedish") == "quiet"
 
     def test_tones_differ_by_mark_too(self) -> None:
-        marks = [vocabulary.mark(word) for word in ("pass", "fail", "insufficient", "open", "retired")]
+        marks = [
+            vocabulary.mark(word) for word in ("pass", "fail", "insufficient", "open", "retired")
+        ]
         assert len(set(marks)) == len(marks)
 
     @pytest.mark.parametrize(
         ("word", "label"),
-        [("not_approved", "Not approved"), ("re-performed", "Re-performed"), ("data_quality", "Data quality")],
+        [
+            ("not_approved", "Not approved"),
+            ("re-performed", "Re-performed"),
+            ("data_quality", "Data quality"),
+        ],
     )
     def test_labels(self, word: str, label: str) -> None:
         assert vocabulary.label(word) == label
@@ -82,7 +90,9 @@ class TestComparison:
         st.dictionaries(st.text(max_size=4), st.integers(), max_size=4),
         st.dictionaries(st.text(max_size=4), st.integers(), max_size=4),
     )
-    def test_each_difference_is_told_once(self, before: dict[str, int], after: dict[str, int]) -> None:
+    def test_each_difference_is_told_once(
+        self, before: dict[str, int], after: dict[str, int]
+    ) -> None:
         missing = object()
         wanted = {
             name
@@ -129,7 +139,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 class TestSeries:
     def test_points_stand_in_the_order_of_their_windows_and_gaps_stay_gaps(self) -> None:
-        (limit,) = parse_limits([{"metric": "recall", "attribute": "sex", "op": "<=", "value": 0.1}])
+        (limit,) = parse_limits(
+            [{"metric": "recall", "attribute": "sex", "op": "<=", "value": 0.1}]
+        )
         runs = [Run(day, Batch(START + timedelta(days=day))) for day in (2, 0, 1)] + [Run(9, None)]
         between = {"sex": "*"}
         measured = [
@@ -153,8 +165,14 @@ class TestDrafts:
     @pytest.mark.parametrize(
         ("path", "home"),
         [
-            ("/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/sign/", "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/"),
-            ("/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/", "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/"),
+            (
+                "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/sign/",
+                "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/",
+            ),
+            (
+                "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/",
+                "/reviews/01a1f968-de96-7b35-a55b-5e0f09d17643/",
+            ),
             ("/reports/request/", "/reports/request/"),
             ("/models/income/versions/3/reopen/", "/models/income/versions/3/"),
             ("/account/token/", "/account/"),
@@ -171,7 +189,11 @@ class TestTags:
         assert tags.seen_figure({"label": "x"})["value"] == "undefined"
 
     def test_a_chart_that_contradicts_itself_says_so_and_nothing_breaks(self) -> None:
-        for plot in ({}, {"title": "T", "kind": "bar", "series": []}, {"title": "T", "kind": "pie"}):
+        for plot in (
+            {},
+            {"title": "T", "kind": "bar", "series": []},
+            {"title": "T", "kind": "pie"},
+        ):
             assert tags.chart(plot)["problem"]
 
     @pytest.mark.parametrize(
