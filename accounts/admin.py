@@ -1,7 +1,11 @@
 from django.contrib import admin
+from django.contrib.auth.models import Group
 
 from accounts import models
 from kernel.admin import ReadOnlyAdmin
+
+# Roles are not groups: Django's own page for them would be the one that writes.
+admin.site.unregister(Group)
 
 
 @admin.register(models.User)

@@ -16,6 +16,7 @@ from accounts.access import Scope, roles_of
 from accounts.models import ApiToken, Reauthentication, Role, User
 from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
+from audit.erasure import BASES
 from kernel.errors import Invalid
 from kernel.moments import parse_rfc3339, rfc3339
 from kernel.rest.pagination import NewestFirst
@@ -227,6 +228,45 @@ class UserDeactivation(APIView):
         services.deactivate_user(user, actor=actor_of(request))
         user.refresh_from_db()
         return Response(describe_user(user))
+
+
+class PasswordInput(StrictSerializer):
+    password = StrictCharField(trim_whitespace=False)
+
+
+class UserPassword(APIView):
+    """A new password for somebody who lost theirs."""
+
+    actions: ClassVar = {"POST": "user.manage"}
+
+    @extend_schema(request=PasswordInput, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, username: str) -> Response:
+        data = PasswordInput(data=request.data)
+        data.is_valid(raise_exception=True)
+        user = get_object_or_404(User, username=username)
+        services.reset_password(
+            user, password=data.validated_data["password"], actor=actor_of(request)
+        )
+        return Response(describe_user(user))
+
+
+class ErasePersonInput(StrictSerializer):
+    basis = serializers.ChoiceField(choices=list(BASES), help_text="the legal ground")
+    reason = StrictCharField(max_length=2000)
+
+
+class UserErasure(APIView):
+    """Erase a person: the name, and what ties the log's pseudonym to it. There is no way back."""
+
+    actions: ClassVar = {"POST": "payload.erase"}
+
+    @extend_schema(request=ErasePersonInput, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request, username: str) -> Response:
+        data = ErasePersonInput(data=request.data)
+        data.is_valid(raise_exception=True)
+        user = get_object_or_404(User, username=username)
+        entry = services.erase_person(user, **data.validated_data, actor=actor_of(request))
+        return Response({"entry": str(entry.uuid), **entry.public}, status=201)
 
 
 def _role(request: Request) -> str:

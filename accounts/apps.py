@@ -5,8 +5,9 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import access, entries  # noqa: F401  (defines the entry types)
+        from accounts import access, entries, erasure  # noqa: F401  (defines the entry types)
         from accounts.rest import schema  # noqa: F401  (describes the ways to sign in)
-        from audit import permission
+        from audit import further, permission
 
         permission.decide_by(access.require)
+        further.also(erasure.lost_pseudonyms)

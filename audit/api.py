@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +20,7 @@ from audit.selection import ERASED, Selection
 from kernel.errors import Forbidden, Invalid, NotFound, Unavailable
 from kernel.moments import parse_rfc3339, rfc3339
 from kernel.rest.pagination import NewestFirst
-from kernel.rest.serializers import StrictCharField, StrictSerializer
+from kernel.rest.serializers import Nothing, StrictCharField, StrictSerializer
 
 
 def actor_of(request: Request) -> Actor:
@@ -156,17 +158,19 @@ class OneEntry(_View):
         )
 
 
+class ErasureInput(StrictSerializer):
+    basis = StrictCharField()
+    reason = StrictCharField(max_length=2000)
+
+
 class Erasure(_View):
     """Erase the private payload of an entry."""
 
     actions: ClassVar = {"POST": "payload.erase"}
 
-    class Input(StrictSerializer):
-        basis = StrictCharField()
-        reason = StrictCharField(max_length=2000)
-
+    @extend_schema(request=ErasureInput, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request, uuid: UUID) -> Response:
-        wanted = _checked(self.Input, request.data)
+        wanted = _checked(ErasureInput, request.data)
         entry = erasure.erase_payload(actor=actor_of(request), entry=uuid, **wanted)
         return Response(describe(entry), status=201)
 
@@ -256,22 +260,24 @@ def _endpoint(row: WebhookEndpoint) -> dict[str, Any]:
     }
 
 
+class EndpointInput(StrictSerializer):
+    url = StrictCharField(max_length=1000)
+    patterns = serializers.ListField(child=StrictCharField(max_length=100), min_length=1)
+
+
 class Endpoints(_View):
     """The webhook endpoints. The secret is told once, in the answer to POST."""
 
     actions: ClassVar = {"GET": "webhook.manage", "POST": "webhook.manage"}
-
-    class Input(StrictSerializer):
-        url = StrictCharField(max_length=1000)
-        patterns = serializers.ListField(child=StrictCharField(max_length=100), min_length=1)
 
     def get(self, request: Request) -> Response:
         pages = NewestFirst()
         page = pages.paginate_queryset(WebhookEndpoint.objects.all(), request, view=self)
         return pages.get_paginated_response([_endpoint(row) for row in page or []])
 
+    @extend_schema(request=EndpointInput, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
-        wanted = _checked(self.Input, request.data)
+        wanted = _checked(EndpointInput, request.data)
         row, secret = webhooks.add_webhook_endpoint(
             wanted["url"], patterns=wanted["patterns"], actor=actor_of(request)
         )
@@ -283,7 +289,9 @@ class EndpointDisabling(_View):
 
     actions: ClassVar = {"POST": "webhook.manage"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, endpoint_id: UUID) -> Response:
+        _checked(Nothing, request.data)
         row = webhooks.disable_webhook_endpoint(endpoint_id, actor=actor_of(request))
         return Response(_endpoint(row))
 
@@ -293,7 +301,9 @@ class EndpointSecret(_View):
 
     actions: ClassVar = {"POST": "webhook.manage"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, endpoint_id: UUID) -> Response:
+        _checked(Nothing, request.data)
         row, secret = webhooks.rotate_webhook_secret(endpoint_id, actor=actor_of(request))
         return Response({**_endpoint(row), "secret": secret})
 

@@ -96,6 +96,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "web/locked.html"
 AXES_VERBOSE = False
+# Its own back office could delete attempts, which nothing would have on record.
+AXES_ENABLE_ADMIN = False
 
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
@@ -141,7 +143,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["kernel.rest.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "kernel.rest.pagination.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "kernel.rest.schema.OperationSchema",
     "EXCEPTION_HANDLER": "kernel.rest.problems.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "COMPACT_JSON": True,
@@ -152,6 +154,19 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_NAME_OVERRIDES": {
+        "DatasetPurposeEnum": "registry.models.DatasetUse.Purpose",
+        "RunPurposeEnum": "monitoring.models.CheckRun.Purpose",
+        "AccountKindEnum": "accounts.models.User.Kind",
+        "DeploymentKindEnum": "registry.models.Deployment.Kind",
+        "CheckKindEnum": "monitoring.models.CheckKind",
+        "GatePurposeEnum": "governance.models.GateDecision.Purpose",
+    },
+    "PREPROCESSING_HOOKS": ["kernel.rest.schema.each_path_once"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "kernel.rest.schema.add_problems",
+    ],
 }
 
 CELERY_BROKER_URL = COUNTERSIGN.broker_url

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from django.contrib import admin
 from django.urls import include, path
@@ -12,13 +13,13 @@ from config import health
 LAYERS = ("accounts", "audit", "registry", "monitoring", "governance", "reports")
 
 
-class Schema(SpectacularAPIView):  # type: ignore[misc]
+class Schema(SpectacularAPIView):
     """The OpenAPI document."""
 
     actions = {"GET": "model.read"}  # noqa: RUF012
 
 
-def _routes(layer: str, name: str) -> list[object]:
+def _routes(layer: str, name: str) -> list[Any]:
     if find_spec(f"{layer}.urls") is None:
         return []
     return list(getattr(import_module(f"{layer}.urls"), name, []))

@@ -64,7 +64,7 @@ class Reports(APIView):
 
     actions: ClassVar = {"GET": "model.read", "POST": "report.request"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)  # type: ignore[untyped-decorator]
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         rows = selectors.visible_reports(actor_of(request))
         rows = finding.filtered(request, rows, {**places.FILTERS, "state": "state"})
@@ -72,7 +72,7 @@ class Reports(APIView):
         page = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response([shown(row) for row in page or ()])
 
-    @extend_schema(request=ReportRequest, responses={202: OpenApiTypes.OBJECT})  # type: ignore[untyped-decorator]
+    @extend_schema(request=ReportRequest, responses={202: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         version, use, environment = places.place_in_body(
@@ -85,7 +85,7 @@ class Reports(APIView):
 class ReportDetail(APIView):
     actions: ClassVar = {"GET": "model.read"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)  # type: ignore[untyped-decorator]
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, id: UUID) -> Response:
         return Response(shown(selectors.report_of(id, actor_of(request))))
 
@@ -95,7 +95,7 @@ class ReportPdf(APIView):
 
     actions: ClassVar = {"GET": "model.read"}
 
-    @extend_schema(responses={200: OpenApiTypes.BINARY})  # type: ignore[untyped-decorator]
+    @extend_schema(responses={200: OpenApiTypes.BINARY})
     def get(self, request: Request, id: UUID) -> HttpResponseBase:
         report = selectors.report_of(id, actor_of(request))
         return _download(selectors.file_of(report), _name(report, "pdf"), "application/pdf")
@@ -106,7 +106,7 @@ class ReportBundle(APIView):
 
     actions: ClassVar = {"GET": "model.read"}
 
-    @extend_schema(responses={200: OpenApiTypes.BINARY})  # type: ignore[untyped-decorator]
+    @extend_schema(responses={200: OpenApiTypes.BINARY})
     def get(self, request: Request, id: UUID) -> HttpResponseBase:
         report = selectors.report_of(id, actor_of(request))
         return _download(selectors.bundle_of(report), _name(report, "json"), "application/json")

@@ -4,7 +4,7 @@ from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A bearer token, `cs_…`."""
 
     target_class = "accounts.rest.authentication.TokenAuthentication"
@@ -18,7 +18,7 @@ class TokenScheme(OpenApiAuthenticationExtension):
         }
 
 
-class PageSessionScheme(SessionScheme):
+class PageSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]
     """The cookie of a person who signed in at the pages; a write needs the CSRF token as well."""
 
     target_class = "accounts.rest.authentication.SessionAuthentication"

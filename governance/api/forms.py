@@ -106,10 +106,6 @@ class RetrainingRequestForm(StrictSerializer):
     reason = StrictCharField(max_length=MAX_TEXT)
 
 
-class Nothing(StrictSerializer):
-    """A body that says nothing more than the path."""
-
-
 def read_instant(text: str, field: str) -> datetime:
     return parse_rfc3339(text, field, time_zone=settings.COUNTERSIGN.time_zone)
 

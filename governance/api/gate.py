@@ -29,6 +29,7 @@ from kernel.errors import NotFound, Unavailable
 from kernel.moments import now, parse_rfc3339
 from kernel.rest.pagination import NewestFirst
 from kernel.rest.problems import handle
+from kernel.rest.schema import IDEMPOTENCY_KEY
 from monitoring.api.finding import filtered
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,9 @@ class Decisions(_Asking):
         page = pages.paginate_queryset(filtered(request, rows, _FILTERS), request, view=self)
         return pages.get_paginated_response([forms.decision(row) for row in page or []])
 
-    @extend_schema(request=forms.GateRequest, responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY], request=forms.GateRequest, responses=OpenApiTypes.OBJECT
+    )
     def post(self, request: Request) -> Any:
         answer = self._once(request)
         if isinstance(answer, Response) or not _fresh_if_stale(answer):
@@ -132,6 +135,7 @@ class Enforce(_Asking):
     actions: ClassVar = {"POST": "gate.ask"}
 
     @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
         request=forms.GateRequest,
         responses=dict.fromkeys((200, 403, 409, 503), OpenApiTypes.OBJECT),
     )

@@ -18,7 +18,7 @@ FILTERS = {
 
 def parse(form: type[StrictSerializer], request: Request) -> dict[str, Any]:
     """The body, checked against a form."""
-    read = form(data=request.data or {})
+    read = form(data=request.data)
     read.is_valid(raise_exception=True)
     return dict(read.validated_data)
 

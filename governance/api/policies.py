@@ -14,9 +14,10 @@ from rest_framework.views import APIView
 from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
 from governance.api import review_forms as forms
-from governance.api.forms import Nothing, read_instant
+from governance.api.forms import read_instant
 from governance.models import Policy, PolicyBinding, PolicyRevision
 from governance.services import policies
+from kernel.rest.serializers import Nothing
 from monitoring.api.finding import environment_of
 from registry.api.base import filters, paged, validated, whole
 
@@ -94,7 +95,7 @@ class PolicyBindingEnd(APIView):
     @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     @idempotent
     def post(self, request: Request, name: str, id: UUID) -> Response:
-        validated(Nothing, request.data or {})
+        validated(Nothing, request.data)
         row = get_object_or_404(_BINDINGS, policy__name=name, pk=id)
         policies.unbind_policy(row, actor=actor_of(request))
         return Response(forms.binding(_BINDINGS.get(pk=id)))

@@ -17,6 +17,7 @@ from governance.api.places import FILTERS, parse, place_in_body
 from governance.models import Waiver
 from governance.services import waivers
 from kernel.rest.pagination import NewestFirst
+from kernel.rest.serializers import Nothing
 from monitoring.api import finding
 
 _ROWS = Waiver.objects.select_related(
@@ -63,11 +64,11 @@ class WaiverDetail(APIView):
 class WaiverGrant(APIView):
     actions: ClassVar = {"POST": "waiver.grant"}
 
-    @extend_schema(request=forms.Nothing, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
         row = finding.one_of(request, _ROWS, id, "waiver")
-        parse(forms.Nothing, request)
+        parse(Nothing, request)
         waivers.grant_waiver(row, actor=actor_of(request))
         return Response(forms.waiver(_ROWS.get(pk=id)))
 
@@ -75,10 +76,10 @@ class WaiverGrant(APIView):
 class WaiverEnd(APIView):
     actions: ClassVar = {"POST": "waiver.grant"}
 
-    @extend_schema(request=forms.Nothing, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
         row = finding.one_of(request, _ROWS, id, "waiver")
-        parse(forms.Nothing, request)
+        parse(Nothing, request)
         waivers.end_waiver(row, actor=actor_of(request))
         return Response(forms.waiver(_ROWS.get(pk=id)))

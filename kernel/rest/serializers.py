@@ -19,9 +19,13 @@ class StrictSerializer(serializers.Serializer[Any]):
             if unknown:
                 known = ", ".join(sorted(self.fields))
                 raise serializers.ValidationError(
-                    {name: f"unknown name; known are: {known}" for name in unknown}
+                    dict.fromkeys(unknown, f"unknown name; known are: {known}")
                 )
         return super().to_internal_value(data)
+
+
+class Nothing(StrictSerializer):
+    """A body that says nothing more than the path: empty, or `{}`."""
 
 
 class StrictCharField(serializers.CharField):

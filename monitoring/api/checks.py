@@ -14,12 +14,12 @@ from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
 from kernel.errors import NotFound
 from kernel.rest.pagination import NewestFirst
+from kernel.rest.serializers import Nothing
 from monitoring import services
 from monitoring.api import finding
 from monitoring.api.forms import (
     CheckRequest,
     MeasurementShown,
-    Nothing,
     RunListed,
     RunShown,
 )
@@ -95,7 +95,7 @@ class CheckRunCancel(APIView):
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
         run = _run(request, id)
-        Nothing(data=request.data or {}).is_valid(raise_exception=True)
+        Nothing(data=request.data).is_valid(raise_exception=True)
         services.cancel_run(run, actor=actor_of(request))
         return Response(RunShown(_run(request, id)).data)
 

@@ -57,10 +57,6 @@ class ResolveRequest(StrictSerializer):
     resolution = StrictCharField(max_length=10_000)
 
 
-class Nothing(StrictSerializer):
-    """A body that says nothing more than the path."""
-
-
 class MeasurementShown(serializers.ModelSerializer[Measurement]):
     class Meta:
         model = Measurement

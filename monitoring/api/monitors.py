@@ -16,6 +16,7 @@ from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
 from kernel.moments import parse_rfc3339
 from kernel.rest.pagination import NewestFirst
+from kernel.rest.serializers import Nothing
 from monitoring import services
 from monitoring.api import finding
 from monitoring.api.forms import (
@@ -23,7 +24,6 @@ from monitoring.api.forms import (
     BreachShown,
     MonitorRequest,
     MonitorShown,
-    Nothing,
     ObservationRequest,
     ResolveRequest,
 )
@@ -91,7 +91,7 @@ class MonitorEnd(APIView):
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
         monitor = _monitor(request, id)
-        Nothing(data=request.data or {}).is_valid(raise_exception=True)
+        Nothing(data=request.data).is_valid(raise_exception=True)
         return Response(MonitorShown(services.end_monitor(monitor, actor=actor_of(request))).data)
 
 

@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -71,6 +73,13 @@ class Datasets(_TakesData, APIView):
             rows = rows.filter(blob__isnull=not flag(wanted["stored"], "stored"))
         return paged(self, request, rows, describe.dataset)
 
+    @extend_schema(
+        request={
+            "application/json": inputs.DatasetInput,
+            "multipart/form-data": inputs.DatasetUpload,
+        },
+        responses={201: OpenApiTypes.OBJECT},
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         given = validated(inputs.DatasetInput, record_of(request, "file"))
@@ -115,6 +124,13 @@ class DatasetContent(_TakesData, APIView):
     actions: ClassVar[dict[str, str]] = {"PUT": "dataset.register"}
     parser_classes = (StreamParser, StoreMultiPartParser)
 
+    @extend_schema(
+        request={
+            "application/octet-stream": OpenApiTypes.BINARY,
+            "multipart/form-data": inputs.FileUpload,
+        },
+        responses=OpenApiTypes.OBJECT,
+    )
     def put(self, request: Request, name: str) -> Response:
         row = find_dataset(request, name)
         file = file_of(request, "file", limit=self.upload_limit())

@@ -167,6 +167,28 @@ class EvidenceInput(StrictSerializer):
     document = serializers.JSONField(required=False)
 
 
+class ArtifactUpload(StrictSerializer):
+    artifact = serializers.FileField()
+
+
+class VersionUpload(ArtifactUpload):
+    """As JSON; `artifact_digest`, if it is there, must be the file's."""
+
+    record = VersionInput()
+
+
+class EvidenceUpload(StrictSerializer):
+    kind = StrictCharField(max_length=40)
+    name = StrictCharField(max_length=200, required=False)
+    media_type = StrictCharField(max_length=100, required=False)
+    digest = DigestField(required=False)
+    file = serializers.FileField()
+
+
+class FileUpload(StrictSerializer):
+    file = serializers.FileField()
+
+
 class SourceInput(StrictSerializer):
     dataset = StrictCharField(help_text="the name of the dataset that this one was made from")
     transformation = StrictCharField()
@@ -185,6 +207,12 @@ class DatasetInput(StrictSerializer):
     collected_until = StrictDateField(required=False)
     contains_personal_data = StrictBooleanField()
     sources = SourceInput(many=True, required=False)
+
+
+class DatasetUpload(FileUpload):
+    """`digest`, if the record has it, must be the file's."""
+
+    record = DatasetInput()
 
 
 class EnvironmentInput(StrictSerializer):

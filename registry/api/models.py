@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,6 +15,7 @@ from accounts.access import can
 from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
 from kernel.errors import Invalid
+from kernel.rest.serializers import Nothing
 from registry import services
 from registry.api import describe, inputs
 from registry.api.base import (
@@ -53,6 +56,7 @@ class Models(APIView):
             )
         return paged(self, request, rows, describe.model)
 
+    @extend_schema(request=inputs.ModelInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         given = validated(inputs.ModelInput, request.data)
@@ -84,6 +88,7 @@ class Model(APIView):
     def get(self, request: Request, name: str) -> Response:
         return Response(describe.model_in_full(find_model(request, name)))
 
+    @extend_schema(request=inputs.ModelChanges, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, name: str) -> Response:
         model = find_model(request, name)
         changes = validated(inputs.ModelChanges, request.data)
@@ -98,6 +103,7 @@ class ModelRetirement(APIView):
 
     actions: ClassVar = {"POST": "model.retire"}
 
+    @extend_schema(request=inputs.ReasonInput, responses=OpenApiTypes.OBJECT)
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         model = find_model(request, name)
@@ -128,6 +134,7 @@ class Columns(APIView):
             }
         )
 
+    @extend_schema(request=OpenApiTypes.OBJECT, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         model = find_model(request, name)
@@ -149,6 +156,7 @@ class Stakeholders(APIView):
         rows = find_model(request, name).stakeholders.order_by("id")
         return paged(self, request, rows, describe.stakeholder)
 
+    @extend_schema(request=inputs.StakeholderInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         model = find_model(request, name)
@@ -160,9 +168,11 @@ class Stakeholders(APIView):
 class StakeholderEnd(APIView):
     actions: ClassVar = {"POST": "model.amend"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, name: str, stakeholder_id: str) -> Response:
         rows = Stakeholder.objects.filter(model=find_model(request, name))
         row = get_object_or_404(rows, pk=stakeholder_id)
+        validated(Nothing, request.data)
         return Response(
             describe.stakeholder(services.end_stakeholder(row, actor=actor_of(request)))
         )
@@ -177,6 +187,7 @@ class Uses(APIView):
         rows = find_model(request, name).uses.select_related("legal_entity")
         return paged(self, request, rows, describe.use)
 
+    @extend_schema(request=inputs.UseInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         model = find_model(request, name)
@@ -193,6 +204,7 @@ class OneUse(APIView):
     def get(self, request: Request, name: str, use: str) -> Response:
         return Response(describe.use(find_use(request, name, use)))
 
+    @extend_schema(request=inputs.UseChanges, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, name: str, use: str) -> Response:
         row = find_use(request, name, use)
         changes = validated(inputs.UseChanges, request.data)
@@ -205,6 +217,7 @@ class OneUse(APIView):
 class UseRetirement(APIView):
     actions: ClassVar = {"POST": "model.amend"}
 
+    @extend_schema(request=inputs.ReasonInput, responses=OpenApiTypes.OBJECT)
     @idempotent
     def post(self, request: Request, name: str, use: str) -> Response:
         row = find_use(request, name, use)
@@ -222,6 +235,7 @@ class Tiers(APIView):
         rows = find_use(request, name, use).tiers.select_related("set_by")
         return paged(self, request, rows, describe.tier)
 
+    @extend_schema(request=inputs.TierInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, name: str, use: str) -> Response:
         row = find_use(request, name, use)
@@ -252,6 +266,7 @@ class Grants(APIView):
             rows = rows.filter(until__isnull=flag(wanted["current"], "current"))
         return paged(self, request, rows, describe.grant)
 
+    @extend_schema(request=inputs.GrantInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         subject = self.subject(request, name)
@@ -274,7 +289,9 @@ class PortfolioGrants(Grants):
 class GrantEnd(APIView):
     actions: ClassVar = {"POST": "grant.manage"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, grant_id: str) -> Response:
+        validated(Nothing, request.data)
         row = get_object_or_404(
             RoleGrant.objects.select_related("user", "model", "portfolio"), pk=grant_id
         )
@@ -289,6 +306,7 @@ class Portfolios(APIView):
     def get(self, request: Request) -> Response:
         return paged(self, request, Portfolio.objects.all(), describe.named)
 
+    @extend_schema(request=inputs.NamedInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         given = validated(inputs.NamedInput, request.data)
@@ -306,6 +324,7 @@ class LegalEntities(APIView):
     def get(self, request: Request) -> Response:
         return paged(self, request, LegalEntity.objects.all(), describe.named)
 
+    @extend_schema(request=inputs.NamedInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         given = validated(inputs.NamedInput, request.data)

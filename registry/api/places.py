@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,6 +16,7 @@ from accounts.rest.idempotency import idempotent
 from kernel.errors import Invalid
 from kernel.identifiers import parse_digest
 from kernel.moments import parse_rfc3339
+from kernel.rest.serializers import Nothing
 from registry import selectors, services
 from registry.api import describe, inputs
 from registry.api.base import (
@@ -49,6 +52,7 @@ class Environments(APIView):
         rows = selectors.environments_in_order(at)
         return Response({"results": [describe.setting(row) for row in rows]})
 
+    @extend_schema(request=inputs.EnvironmentInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         given = validated(inputs.EnvironmentInput, request.data)
@@ -70,6 +74,9 @@ class Mode(APIView):
         rows = environment.settings.select_related("environment", "decided_by", "seconded_by")
         return paged(self, request, rows, describe.setting)
 
+    @extend_schema(
+        request=inputs.ModeInput, responses=dict.fromkeys((201, 202), OpenApiTypes.OBJECT)
+    )
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         environment = get_object_or_404(Environment, name=name)
@@ -89,6 +96,7 @@ class Mode(APIView):
 class ModeSecond(APIView):
     actions: ClassVar = {"POST": "environment.manage"}
 
+    @extend_schema(request=inputs.SecondInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         given = validated(inputs.SecondInput, request.data)
@@ -128,6 +136,7 @@ class Deployments(APIView):
             rows = rows.filter(live_until__isnull=flag(wanted["live"], "live"))
         return paged(self, request, rows, describe.deployment)
 
+    @extend_schema(request=inputs.DeploymentInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent
     def post(self, request: Request) -> Response:
         given = validated(inputs.DeploymentInput, request.data)
@@ -177,8 +186,10 @@ def _version(request: Request, model: str | None, number: int | None, digest: st
 class DeploymentEnd(APIView):
     actions: ClassVar = {"POST": "deployment.record"}
 
+    @extend_schema(request=Nothing, responses=OpenApiTypes.OBJECT)
     @idempotent
     def post(self, request: Request, deployment_id: str) -> Response:
+        validated(Nothing, request.data)
         rows = visible(Deployment.objects.all(), reader_of(request), "version__model")
         row = get_object_or_404(rows.select_related("version__model"), pk=deployment_id)
         row = services.end_deployment(row, actor=actor_of(request))

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.http import FileResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -72,6 +74,13 @@ class Versions(AsksFirst, APIView):
             rows = rows.filter(retired_at__isnull=not flag(wanted["retired"], "retired"))
         return paged(self, request, rows, describe.version)
 
+    @extend_schema(
+        request={
+            "application/json": inputs.VersionInput,
+            "multipart/form-data": inputs.VersionUpload,
+        },
+        responses={201: OpenApiTypes.OBJECT},
+    )
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         model = find_model(request, name)
@@ -109,6 +118,7 @@ class Version(APIView):
     def get(self, request: Request, name: str, number: int) -> Response:
         return Response(describe.version_in_full(find_version(request, name, number)))
 
+    @extend_schema(request=inputs.VersionChanges, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, name: str, number: int) -> Response:
         version = find_version(request, name, number)
         changes = validated(inputs.VersionChanges, request.data)
@@ -132,6 +142,13 @@ class Artifact(AsksFirst, APIView):
     def subject(self, request: Request, **kwargs: Any) -> object:
         return find_version(request, kwargs["name"], kwargs["number"])
 
+    @extend_schema(
+        request={
+            "application/octet-stream": OpenApiTypes.BINARY,
+            "multipart/form-data": inputs.ArtifactUpload,
+        },
+        responses=OpenApiTypes.OBJECT,
+    )
     def put(self, request: Request, name: str, number: int) -> Response:
         version = find_version(request, name, number)
         file = file_of(request, "artifact", limit=self.upload_limit())
@@ -166,6 +183,13 @@ class VersionEvidence(AsksFirst, APIView):
             rows = rows.filter(is_addendum=flag(wanted["addendum"], "addendum"))
         return paged(self, request, rows.select_related("blob", "added_by"), describe.evidence)
 
+    @extend_schema(
+        request={
+            "application/json": inputs.EvidenceInput,
+            "multipart/form-data": inputs.EvidenceUpload,
+        },
+        responses={201: OpenApiTypes.OBJECT},
+    )
     @idempotent
     def post(self, request: Request, name: str, number: int) -> Response:
         version = find_version(request, name, number)

@@ -37,7 +37,7 @@ class Command(BaseCommand):
     def _prepare(self, say: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         for purpose in ("log", "attestation", "seal", "pepper"):
-            keys.current(purpose)  # type: ignore[arg-type]
+            keys.current(purpose)
         say(f"data folder: {settings.COUNTERSIGN.data_dir}")
         self._first_administrator(say)
 
