@@ -11,20 +11,22 @@ from django.core.validators import validate_email
 from django.db.models import Q
 from django.http import HttpRequest
 
-from accounts import tokens
-from accounts.access import Scope, require
+from accounts import erasure, tokens
+from accounts.access import Scope, can, require
+from accounts.actors import pseudonym_of
 from accounts.models import (
     ApiToken,
     OrganisationRole,
-    Pseudonym,
     Reauthentication,
     Responsibility,
     Role,
     User,
 )
+from audit import erasure as payload_erasure
 from audit.actor import Actor
+from audit.models import Entry
 from audit.recording import record
-from audit.writing import Refused, write
+from audit.writing import Refused, RefusedConflict, write
 from kernel.errors import Conflict, Invalid
 from kernel.moments import now, rfc3339
 
@@ -58,9 +60,7 @@ def create_first_administrator(username: str, *, name: str, password: str, actor
     return user
 
 
-def _create_person(
-    username: str, *, name: str, email: str, password: str, actor: Actor
-) -> User:
+def _create_person(username: str, *, name: str, email: str, password: str, actor: Actor) -> User:
     user = User(username=username, name=name, email=email, kind=User.Kind.PERSON)
     if email:
         try:
@@ -94,8 +94,8 @@ def create_service_account(
             actor=actor,
             at=at,
             object_type="user",
-            object_id=str(user.pk),
-            public={"service": str(user.pk), "person": str(person.pk)},
+            object_id=str(pseudonym_of(user.pk)),
+            public={"service": pseudonym_of(user.pk), "person": pseudonym_of(person.pk)},
         )
     return user
 
@@ -110,14 +110,14 @@ def _save_user(user: User, *, actor: Actor) -> User:
             {field: " ".join(messages) for field, messages in error.message_dict.items()}
         ) from None
     user.save(force_insert=True)
-    Pseudonym.objects.create(subject=user.pk)
+    pseudonym = pseudonym_of(user.pk)
     record(
         "accounts.user.created",
         actor=actor,
         at=now(),
         object_type="user",
-        object_id=str(user.pk),
-        public={"user": str(user.pk), "kind": user.kind},
+        object_id=str(pseudonym),
+        public={"user": pseudonym, "kind": user.kind},
         private={"username": user.username, "name": user.name},
     )
     return user
@@ -144,15 +144,37 @@ def change_password(user: User, *, current: str, password: str, actor: Actor) ->
 
 
 @write
+def reset_password(user: User, *, password: str, actor: Actor) -> None:
+    """Give somebody who lost theirs a new password; it is theirs to change at the next sign-in.
+
+    Raises:
+        Refused: to anybody but an administrator; for one's own there is `change_password`.
+        Invalid: naming `password` or `user`.
+    """
+    require(actor, "user.manage")
+    if user.pk == actor.id:
+        raise Refused("not_permitted", "one's own password is changed with the present one")
+    if user.kind != User.Kind.PERSON or not user.is_active:
+        raise Invalid("only active persons have a password", field="user")
+    _check_password(password, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    _record_user("accounts.password.reset", user, actor=actor, at=now())
+
+
+@write
 def deactivate_user(user: User, *, actor: Actor) -> None:
     """Shut an account: it can no longer sign in, its tokens and roles end, its record stays."""
     require(actor, "user.manage")
     if user.pk == actor.id:
         raise Refused("not_permitted", "nobody deactivates their own account")
-    at = now()
     locked = User.objects.select_for_update().get(pk=user.pk)
     if not locked.is_active:
         raise Conflict("the account is inactive already")
+    _deactivate(user, actor=actor, at=now())
+
+
+def _deactivate(user: User, *, actor: Actor, at: datetime) -> None:
     User.objects.filter(pk=user.pk).update(is_active=False)
     ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=at)
     for role in OrganisationRole.objects.filter(user=user, until=None):
@@ -160,16 +182,69 @@ def deactivate_user(user: User, *, actor: Actor) -> None:
     _record_user("accounts.user.deactivated", user, actor=actor, at=at)
 
 
-def _record_user(
-    type_: str, user: User, *, actor: Actor, at: datetime, **public: Any
-) -> None:
+def erase_person(user: User, *, basis: str, reason: str, actor: Actor) -> Entry:
+    """Erase a person: the account is shut, its name goes, and so does what ties the log to it.
+
+    What they signed keeps the name as then known until its retention ends. `basis` is the legal
+    ground, one of `audit.erasure.BASES`; `reason` says more. Returns the entry that says so.
+
+    Raises:
+        Refused: to anybody but an administrator, and for oneself; `erased` if it was done before.
+        Invalid: naming `basis` or `reason`.
+    """
+    # The log is searched before the write: it may be long, and others want to write meanwhile.
+    found: list[Entry] = []
+    if can(actor, "payload.erase") and not erasure.is_erased(user):
+        found = list(erasure.holding(user, str(pseudonym_of(user.pk))))
+    return _erase_person(user, found=found, basis=basis, reason=reason, actor=actor)
+
+
+@write
+def _erase_person(
+    user: User, *, found: list[Entry], basis: str, reason: str, actor: Actor
+) -> Entry:
+    require(actor, "payload.erase")
+    if user.pk == actor.id:
+        raise Refused("not_permitted", "nobody erases their own account")
+    payload_erasure.check_ground(basis, reason)
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    if erasure.is_erased(locked):
+        raise RefusedConflict("erased", "this person was erased before")
+    pseudonym, at = pseudonym_of(user.pk), now()
+    if locked.is_active:
+        _deactivate(locked, actor=actor, at=at)
+        locked.is_active = False
+    last = found[-1].pk if found else 0
+    found += erasure.holding(locked, str(pseudonym), after=last)
+    going = [entry for entry in found if not erasure.is_kept(entry.type)]
+    for entry in going:
+        payload_erasure.erase(entry, actor=actor, at=at, basis=basis, reason=reason)
+    erasure.forget(locked)
+    return record(
+        erasure.ERASED,
+        actor=actor,
+        at=at,
+        object_type="user",
+        object_id=str(pseudonym),
+        public={
+            "user": pseudonym,
+            "basis": basis,
+            "payloads": len(going),
+            "kept": len(found) - len(going),
+        },
+        private={"reason": reason},
+    )
+
+
+def _record_user(type_: str, user: User, *, actor: Actor, at: datetime, **public: Any) -> None:
+    pseudonym = pseudonym_of(user.pk)
     record(
         type_,
         actor=actor,
         at=at,
         object_type="user",
-        object_id=str(user.pk),
-        public={"user": str(user.pk), **public},
+        object_id=str(pseudonym),
+        public={"user": pseudonym, **public},
     )
 
 
@@ -265,7 +340,11 @@ def _check_token(
         problems["name"] = "a name says later what the token was for"
     if unknown or not scopes:
         known = ", ".join(Scope)
-        problems["scopes"] = f"unknown: {', '.join(unknown)}; known are: {known}" if unknown else f"choose from: {known}"
+        problems["scopes"] = (
+            f"unknown: {', '.join(unknown)}; known are: {known}"
+            if unknown
+            else f"choose from: {known}"
+        )
     elif Scope.SIGN in scopes and user.kind == User.Kind.SERVICE:
         problems["scopes"] = "a service account cannot sign"
     if not at < expires_at <= at + MAX_TOKEN_LIFETIME:

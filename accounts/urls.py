@@ -10,4 +10,6 @@ api_urls = [
     path("users/", api.Users.as_view()),
     path("users/<str:username>/roles/", api.UserRoles.as_view()),
     path("users/<str:username>/deactivate/", api.UserDeactivation.as_view()),
+    path("users/<str:username>/password/", api.UserPassword.as_view()),
+    path("users/<str:username>/erase/", api.UserErasure.as_view()),
 ]

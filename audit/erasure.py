@@ -1,5 +1,6 @@
 """Erasing personal data: the payload goes, the leaf and the tree stay, and the log says who and why."""
 
+from datetime import datetime
 from uuid import UUID
 
 from audit import permission
@@ -35,13 +36,31 @@ def erase_payload(*, actor: Actor, entry: UUID, basis: str, reason: str) -> Entr
         RefusedConflict: if the entry has no payload (any more).
     """
     permission.require(actor, "payload.erase")
-    if basis not in BASES:
-        raise Invalid(f"expected one of {', '.join(BASES)}", field="basis")
-    if not reason.strip():
-        raise Invalid("say why the payload is erased", field="reason")
+    check_ground(basis, reason)
     found = Entry.objects.filter(uuid=entry).first()
     if found is None:
         raise NotFound("there is no such entry", field="entry")
+    return erase(found, actor=actor, at=now(), basis=basis, reason=reason)
+
+
+def check_ground(basis: str, reason: str) -> None:
+    """Refuse an erasure without a legal ground and a reason.
+
+    Raises:
+        Invalid: naming `basis` or `reason`.
+    """
+    if basis not in BASES:
+        raise Invalid(f"expected one of {', '.join(BASES)}", field="basis")
+    if not reason.strip():
+        raise Invalid("say why it is erased", field="reason")
+
+
+def erase(found: Entry, *, actor: Actor, at: datetime, basis: str, reason: str) -> Entry:
+    """Erase the payload of `found` and record it: a step of the writes that erase.
+
+    Raises:
+        RefusedConflict: if the entry has no payload (any more).
+    """
     deleted, _ = PrivatePayload.objects.filter(entry=found).delete()
     if not deleted:
         raise RefusedConflict(
@@ -49,15 +68,15 @@ def erase_payload(*, actor: Actor, entry: UUID, basis: str, reason: str) -> Entr
             "the entry has no private payload",
             field="entry",
             object_type="entry",
-            object_id=entry,
+            object_id=found.uuid,
         )
     return record(
         "audit.payload.erased",
         actor=actor,
-        at=now(),
+        at=at,
         object_type="entry",
-        object_id=str(entry),
-        public={"entry": entry, "basis": basis},
+        object_id=str(found.uuid),
+        public={"entry": found.uuid, "basis": basis},
         private={"reason": reason},
         scope=found.scope,
     )

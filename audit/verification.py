@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
-from audit import merkle, notes, records, signing, tiles
+from audit import further, merkle, notes, records, signing, tiles
 from audit.highwater import HighWater, HighWaterError, HighWaterFile
 from audit.models import Anchor, Checkpoint, Entry, Epoch, Leaf, Pending, PrivatePayload, Tile
 from audit.notes import Verifier
@@ -103,6 +103,8 @@ def verify(
         report.add("history", f"{mark.size} entries of {mark.origin} were signed and are not here")
     _check_queues(report)
     _check_anchors(report)
+    for code, message in further.findings():
+        report.add(code, message)
     return report
 
 

@@ -1,4 +1,7 @@
-"""What this layer writes into the audit log. The scope of its entries is the id of the model."""
+"""What this layer writes into the audit log. The scope of its entries is the id of the model.
+
+`user`, `author` and `seconded_by` are pseudonyms.
+"""
 
 from uuid import UUID
 
@@ -29,7 +32,7 @@ define(
     number=int,
     artifact_digest=str,
     artifact_format=str,
-    author=str,
+    author=UUID,
     datasets=list[str],
     parent=int | None,
 )
@@ -56,7 +59,7 @@ define(
     mode=str,
     previous_mode=str,
     position=int,
-    seconded_by=str | None,
+    seconded_by=UUID | None,
 )
 define("registry.mode.proposed", environment=str, mode=str, proposal=UUID)
 define(
@@ -72,5 +75,5 @@ define(
     ended=list[UUID],
 )
 define("registry.deployment.ended", model=str, number=int, use=str, environment=str, kind=str)
-define("registry.role.granted", user=str, role=str, model=str | None, portfolio=str | None)
-define("registry.role.ended", user=str, role=str, model=str | None, portfolio=str | None)
+define("registry.role.granted", user=UUID, role=str, model=str | None, portfolio=str | None)
+define("registry.role.ended", user=UUID, role=str, model=str | None, portfolio=str | None)

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts.access import require
+from accounts.actors import pseudonym_of
 from audit.actor import Actor
 from audit.writing import Refused, RefusedConflict, write
 from kernel.errors import Conflict, Invalid
@@ -179,7 +180,7 @@ def _change(
             "mode": mode,
             "previous_mode": previous,
             "position": position,
-            "seconded_by": str(second) if second else None,
+            "seconded_by": pseudonym_of(second) if second else None,
         },
         private={"reason": reason},
     )

@@ -3,6 +3,7 @@
 from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts.access import require
+from accounts.actors import pseudonym_of
 from accounts.models import Role, User
 from audit.actor import Actor
 from audit.writing import Refused, write
@@ -86,7 +87,7 @@ def _note(type_: str, row: RoleGrant, *, actor: Actor, at_end: bool) -> None:
         actor=actor,
         at=at,
         public={
-            "user": str(row.user_id),
+            "user": pseudonym_of(row.user_id),
             "role": row.role,
             "model": row.model.name if row.model else None,
             "portfolio": row.portfolio.slug if row.portfolio else None,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.access import require, roles_of, who_can
+from accounts.actors import pseudonym_of
 from accounts.models import Role, User
 from audit.actor import Actor
 from audit.writing import RefusedConflict, write
@@ -109,7 +110,7 @@ def register_version(
             "number": version.number,
             "artifact_digest": digest,
             "artifact_format": version.artifact_format,
-            "author": str(writer.pk),
+            "author": pseudonym_of(writer.pk),
             "datasets": sorted({link.dataset.digest for link in datasets}),
             "parent": parent.number if parent else None,
         },

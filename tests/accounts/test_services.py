@@ -8,7 +8,7 @@ import pytest
 
 from accounts import services
 from accounts.access import can
-from accounts.actors import actor_for
+from accounts.actors import actor_for, pseudonym_of
 from accounts.models import ApiToken, OrganisationRole, Reauthentication, Role, User
 from audit.actor import Actor
 from audit.models import Entry
@@ -27,7 +27,8 @@ def test_an_administrator_makes_a_person(admin_actor: Actor) -> None:
 
     assert user.check_password(PASSWORD)
     (entry,) = entries("accounts.user.created")
-    assert entry["public"] == {"user": str(user.pk), "kind": "person"}
+    assert entry["public"] == {"user": str(pseudonym_of(user.pk)), "kind": "person"}
+    assert str(user.pk) not in json.dumps(entry)
     assert "ada" not in json.dumps(entry).lower()
 
 

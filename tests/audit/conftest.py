@@ -1,6 +1,6 @@
 import pytest
 
-from audit import permission
+from audit import further, permission
 from audit.actor import Actor
 from audit.writing import Refused
 from tests.audit import samples
@@ -15,3 +15,4 @@ def _only_samples(actor: Actor, action: str) -> None:
 def samples_may(monkeypatch: pytest.MonkeyPatch) -> None:
     """The invented people have no accounts, so the accounts cannot decide about them."""
     monkeypatch.setattr(permission, "_deciders", [_only_samples])
+    monkeypatch.setattr(further, "_checks", [])

@@ -4,6 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.access import can, visible, who_can
+from accounts.actors import pseudonym_of
 from accounts.models import Role, User
 from audit.actor import Actor
 from audit.writing import Refused
@@ -43,7 +44,7 @@ def test_a_role_on_a_model_reaches_that_model_alone(admin: Actor, alice: User) -
     assert alice in who_can("model.amend", mine)
     assert alice not in who_can("model.amend", other)
     entry = last("registry.role.granted")
-    assert entry.public == {"user": str(alice.pk), "role": "owner", "model": mine.name}
+    assert entry.public == {"user": str(pseudonym_of(alice.pk)), "role": "owner", "model": mine.name}
 
 
 def test_a_role_on_a_portfolio_reaches_every_model_in_it(admin: Actor, alice: User) -> None:

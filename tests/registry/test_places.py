@@ -54,7 +54,7 @@ class TestModes:
         assert refused.value.code == "second_person"
         row = services.second_mode(proposal, actor=second)
         assert (row.mode, row.decided_by_id, row.seconded_by_id) == ("observe", risk.id, second.id)
-        assert last("registry.environment.changed").public["seconded_by"] == str(second.id)
+        assert last("registry.environment.changed").public["seconded_by"] == str(second.pseudonym)
         with pytest.raises(RefusedConflict):
             services.second_mode(proposal, actor=second)
         assert [one["code"] for one in refusals()] == ["second_person", "closed"]
