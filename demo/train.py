@@ -3,9 +3,9 @@
 Version 1 is plain gradient boosting. Version 2 is one member of Fairlearn's grid search under
 parity of true positive rates by sex: a deterministic model that needs no sensitive attribute when
 it decides. The members are compared on the training data alone, each half scored by members fitted
-on the other half, by a rule declared below. The validation data take no part in that choice; but the parameters of the
-boosting and the limit of the grid were set by hand with the validation figures in view, so those
-figures flatter both versions a little. 1995, which nobody looked at for it, does not.
+on the other half, by a rule declared below. The validation data take no part in that choice; but
+the parameters of the boosting and the limit of the grid were set by hand with the validation
+figures in view, so those figures flatter the story a little. No figure of 1995 was used for it.
 """
 
 import hashlib
