@@ -1,5 +1,6 @@
 """Users as the actors of the audit log, which knows them by their pseudonyms alone."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from accounts.models import Pseudonym, Responsibility, User
@@ -30,3 +31,16 @@ def actor_for(user: User, *, scopes: frozenset[str] | None = None) -> Actor:
         responsible=responsible,
         scopes=scopes,
     )
+
+
+def names_of(pseudonyms: Iterable[UUID]) -> dict[UUID, str]:
+    """Return who is behind the pseudonyms, but for those whose row was erased."""
+    subjects = dict(
+        Pseudonym.objects.filter(pseudonym__in=set(pseudonyms)).values_list("pseudonym", "subject")
+    )
+    users = User.objects.in_bulk(list(subjects.values()))
+    return {
+        pseudonym: str(users[subject])
+        for pseudonym, subject in subjects.items()
+        if subject in users
+    }

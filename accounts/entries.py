@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from audit import administration
 from audit.catalogue import define
 
 define("accounts.user.created", user=UUID, kind=str)
@@ -17,3 +18,11 @@ define("accounts.password.changed", user=UUID)
 define("accounts.password.reset", user=UUID)
 define("accounts.reauthentication.granted", subject_type=str, subject=str, method=str)
 define("accounts.session.started", user=UUID)
+administration.covers(
+    "accounts.user.*",
+    "accounts.person.*",
+    "accounts.responsibility.*",
+    "accounts.role.*",
+    "accounts.token.*",
+    "accounts.password.reset",
+)

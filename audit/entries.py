@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from audit import administration
 from audit.catalogue import define
 
 define("audit.write.refused", operation=str, code=str, field=str | None)
@@ -18,3 +19,15 @@ define(
 define("audit.webhook.added", patterns=list[str], host=str)
 define("audit.webhook.disabled")
 define("audit.webhook.secret_rotated", generation=int)
+define(
+    "audit.process.started",
+    component=str,
+    code=str,
+    settings=str,
+    packages=str,
+    python=str,
+    changed=list[str],
+)
+administration.covers(
+    "audit.payload.erased", "audit.epoch.started", "audit.webhook.*", "audit.process.started"
+)

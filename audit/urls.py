@@ -1,6 +1,6 @@
 from django.urls import path
 
-from audit import api, log_views
+from audit import api, api_administration, log_views
 
 _ENDPOINT = "webhook-endpoints/<uuid:endpoint_id>/"
 
@@ -10,6 +10,8 @@ api_urls = [
     path("audit/entries/<uuid:uuid>/erase/", api.Erasure.as_view()),
     path("audit/proofs/consistency/", api.ConsistencyProof.as_view()),
     path("audit/proofs/<uuid:uuid>/", api.InclusionProof.as_view()),
+    path("audit/administration/", api_administration.Administration.as_view()),
+    path("audit/administration.csv", api_administration.AdministrationTable.as_view()),
     path("audit/status/", api.Status.as_view()),
     path("webhook-endpoints/", api.Endpoints.as_view()),
     path(f"{_ENDPOINT}disable/", api.EndpointDisabling.as_view()),

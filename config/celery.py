@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -30,3 +31,17 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["audit", "monitoring", "governance", "reports"])
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _worker_starts(**_: object) -> None:
+    from audit import startup
+
+    startup.at_start("worker")
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _beat_starts(**_: object) -> None:
+    from audit import startup
+
+    startup.at_start("beat")

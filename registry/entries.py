@@ -5,6 +5,7 @@
 
 from uuid import UUID
 
+from audit import administration
 from audit.catalogue import define
 
 define("registry.legal_entity.registered", slug=str)
@@ -77,3 +78,10 @@ define(
 define("registry.deployment.ended", model=str, number=int, use=str, environment=str, kind=str)
 define("registry.role.granted", user=UUID, role=str, model=str | None, portfolio=str | None)
 define("registry.role.ended", user=UUID, role=str, model=str | None, portfolio=str | None)
+administration.covers(
+    "registry.legal_entity.*",
+    "registry.portfolio.*",
+    "registry.environment.*",
+    "registry.mode.*",
+    "registry.role.*",
+)

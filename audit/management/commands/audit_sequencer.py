@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from audit import startup
 from audit.sequencer import INTERVAL, Sequencer
 
 
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         if options["once"]:
             self.stdout.write(f"{sequencer.drain()} entries sequenced")
             return
+        startup.at_start("audit_sequencer")
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit import startup
 from audit.actor import Actor
 from config.supervision import Supervisor, embedded
 from kernel import keys
@@ -28,6 +29,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "production runs its processes apart: web, celery worker, celery beat and audit_sequencer"
             )
+        startup.at_start("up")
         say(f"Countersign serves at {settings.COUNTERSIGN.public_url} (Ctrl-C ends it)")
         supervisor = Supervisor(embedded(), say)
         supervisor.start()

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from gunicorn.app.base import BaseApplication
 
+from audit import startup
 from config.supervision import end_with_parent
 
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         end_with_parent()
+        startup.at_start("web")
         _Server(
             {
                 "bind": settings.COUNTERSIGN.bind,
