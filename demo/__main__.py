@@ -24,7 +24,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--check", action="store_true", help="play it aside, do not serve")
     parser.add_argument(
-        "--separate", action="store_true", help="worker, beat and sequencer as processes of their own"
+        "--separate",
+        action="store_true",
+        help="worker, beat and sequencer as processes of their own",
     )
     options = parser.parse_args()
     aside = tempfile.mkdtemp(prefix="countersign-demo-") if options.check else ""
@@ -45,7 +47,9 @@ def _play(*, serve: bool, apart: bool) -> int:
     teller = Teller()
     receiver = Receiver(_receiver_port())
     os.environ["COUNTERSIGN_OUTBOUND_ALLOW"] = receiver.address
-    os.environ["COUNTERSIGN_ORGANISATION"] = os.environ.get("COUNTERSIGN_ORGANISATION", "Fjordbank AS")
+    os.environ["COUNTERSIGN_ORGANISATION"] = os.environ.get(
+        "COUNTERSIGN_ORGANISATION", "Fjordbank AS"
+    )
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
 
@@ -55,9 +59,13 @@ def _play(*, serve: bool, apart: bool) -> int:
 
     played = _played(people.demo_file())
     if played == "begun":
-        teller.tell(f"an earlier demo was cut short; remove {people.demo_file().parent} and start again")
+        teller.tell(
+            f"an earlier demo was cut short; remove {people.demo_file().parent} and start again"
+        )
         return 1
-    document = _prepare(receiver.url) if played == "no" else json.loads(people.demo_file().read_text())
+    document = (
+        _prepare(receiver.url) if played == "no" else json.loads(people.demo_file().read_text())
+    )
     receiver.secret = document["webhook"]["secret"]
     log = people.demo_file().with_name("demo.log")
     supervisor = Supervisor(separate() if apart else embedded(), teller.tell, log.open("ab"))
@@ -131,7 +139,9 @@ def _where(document: dict, teller: Teller) -> None:  # type: ignore[type-arg]
     from demo.people import demo_file
 
     teller.step(f"Countersign serves at {document['url']}")
-    teller.tell(f"sign in as rolf, vera, omar, ada, iris or admin; passwords and tokens: {demo_file()}")
+    teller.tell(
+        f"sign in as rolf, vera, omar, ada, iris or admin; passwords and tokens: {demo_file()}"
+    )
     teller.tell("Ctrl-C ends it; `make serve` serves it again")
 
 

@@ -95,7 +95,8 @@ def _alter_sqlite(database: Path) -> str:
         for (name,) in triggers.fetchall():
             copy.execute(f'DROP TRIGGER "{name}"')
         copy.execute(
-            "UPDATE audit_entry SET leaf = ? WHERE id = ?", (leaf.replace(b'"deny"', b'"allow"'), key)
+            "UPDATE audit_entry SET leaf = ? WHERE id = ?",
+            (leaf.replace(b'"deny"', b'"allow"'), key),
         )
         copy.commit()
     return altered

@@ -31,7 +31,12 @@ from registry.services.environments import make_environment
 from registry.services.grants import grant_role
 from registry.services.organisation import register_legal_entity, register_portfolio
 
-POLICY = Path(__file__).resolve().parent.parent / "governance" / "policies" / "high-impact-screening.yaml"
+POLICY = (
+    Path(__file__).resolve().parent.parent
+    / "governance"
+    / "policies"
+    / "high-impact-screening.yaml"
+)
 TOKEN_LIFETIME = timedelta(days=30)
 
 
@@ -63,7 +68,9 @@ PIPELINE_SCOPES = (Scope.READ, Scope.GATE, Scope.DEPLOY, Scope.CHECK)
 
 def cast(receiver_url: str) -> dict[str, object]:
     """Make everybody and everything that the story needs, and write `demo.json`."""
-    passwords = {name: secrets.token_urlsafe(12) for name in ("admin", *(one.username for one in CAST))}
+    passwords = {
+        name: secrets.token_urlsafe(12) for name in ("admin", *(one.username for one in CAST))
+    }
     administrator = create_first_administrator(
         "admin", name="Noor Haddad", password=passwords["admin"], actor=Actor.system("up")
     )
@@ -92,7 +99,9 @@ def cast(receiver_url: str) -> dict[str, object]:
     endpoint, secret = add_webhook_endpoint(
         receiver_url, patterns=["governance.*", "monitoring.breach.*"], actor=admin
     )
-    return _write(passwords, tokens, {"url": receiver_url, "secret": secret, "id": str(endpoint.pk)})
+    return _write(
+        passwords, tokens, {"url": receiver_url, "secret": secret, "id": str(endpoint.pk)}
+    )
 
 
 def _organisation(admin: Actor) -> Portfolio:
@@ -131,7 +140,8 @@ def _write(
     document: dict[str, object] = {
         "url": settings.COUNTERSIGN.public_url,
         "users": {
-            name: {"password": password, "role": roles[name]} for name, password in passwords.items()
+            name: {"password": password, "role": roles[name]}
+            for name, password in passwords.items()
         },
         "tokens": tokens,
         "webhook": webhook,

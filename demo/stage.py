@@ -64,7 +64,9 @@ class Stage:
             return answer
         raise StoryFailed("this should have been refused, and was not")
 
-    def sign(self, who: str, review: dict[str, Any], *, meaning: str, reason: str) -> dict[str, Any]:
+    def sign(
+        self, who: str, review: dict[str, Any], *, meaning: str, reason: str
+    ) -> dict[str, Any]:
         """Re-authenticate as somebody, for this review and digest, and sign."""
         session = self.as_(who)
         proof = session.post(

@@ -55,6 +55,7 @@ class Story:
             description="Gradient boosting; sex, race and origin are no inputs.",
             commit="3f1c9a7e5b2d4860917f0c2a6d8e4b1359c7a0d2",
             parent=None,
+            claims=train.claims_on(self.first, self.files["validation_1994"].path),
         )
         self.stage.command("ada", "register", str(manifest))
         version = self._version(1)
@@ -67,20 +68,32 @@ class Story:
         teller.step("2  The server checks version 1 itself; the gate is asked, and denies")
         self._check(1)
         gap = self._show_measurements(1)
-        teller.expect(gap["value"] is not None and abs(gap["value"]) > 0.10, "the gap by sex is over 0.10")
-        teller.expect(gap["grade"] == "re-performed", "the server scored the pinned artifact itself")
+        teller.expect(
+            gap["value"] is not None and abs(gap["value"]) > 0.10, "the gap by sex is over 0.10"
+        )
+        teller.expect(
+            gap["grade"] == "re-performed", "the server scored the pinned artifact itself"
+        )
         assert self.first is not None
         decision = self._enforce(self.first.digest, expect=403)
-        reason = next(one for one in decision["reasons"] if one["control"] == "equal-opportunity-by-sex")
+        reason = next(
+            one for one in decision["reasons"] if one["control"] == "equal-opportunity-by-sex"
+        )
         teller.tell(f"{reason['status']}: {reason['sentence']} {reason['reason']}")
-        teller.expect(reason["status"] == "fail", "enforce answers 403, naming the control and its numbers")
-        by_race = next(one for one in decision["reasons"] if one["control"] == "equal-opportunity-by-race")
+        teller.expect(
+            reason["status"] == "fail", "enforce answers 403, naming the control and its numbers"
+        )
+        by_race = next(
+            one for one in decision["reasons"] if one["control"] == "equal-opportunity-by-race"
+        )
         teller.tell(f"{by_race['mode']} {by_race['status']}: {by_race['reason']}")
         teller.expect(by_race["mode"] == "warn", "by race it is reported, not blocking")
 
     def mitigate(self) -> None:
         teller = self.teller
-        teller.step("3a Version 2: Fairlearn's grid search, one deterministic member, no sensitive input")
+        teller.step(
+            "3a Version 2: Fairlearn's grid search, one deterministic member, no sensitive input"
+        )
         self.second = train.train_second(
             self.files["train_1994"].path,
             self.stage.folder / "models",
@@ -95,6 +108,7 @@ class Story:
             description="One member of a grid search under parity of true positive rates by sex.",
             commit="a90b7d1f4c3e62588e0d9b7f1a2c3d4e5f607182",
             parent=1,
+            claims=train.claims_on(self.second, self.files["validation_1994"].path),
         )
         self.stage.command("ada", "register", str(manifest))
         self._check(2)
@@ -134,7 +148,9 @@ class Story:
             "--decision", self._newest_allow(),
         )  # fmt: skip
         live = self.stage.as_("iris").get("deployments/", model=MODEL)["results"]
-        teller.expect(live[0]["version"] == 2 and live[0]["live_until"] is None, "the deployment is on record")
+        teller.expect(
+            live[0]["version"] == 2 and live[0]["live_until"] is None, "the deployment is on record"
+        )
 
     def lapse(self) -> None:
         teller = self.teller
@@ -146,7 +162,9 @@ class Story:
         changed.write_bytes(bytes(content))
         decision = self._enforce(sha256_of(changed), expect=403)
         teller.tell(decision["summary"])
-        teller.expect(decision["version"] is None, "with one byte changed it belongs to no version: denied")
+        teller.expect(
+            decision["version"] is None, "with one byte changed it belongs to no version: denied"
+        )
         note = self.stage.folder / "model-card.md"
         note.write_text("# Income screening\n\nHow applicants are told about the estimate.\n")
         self.stage.command(
@@ -155,7 +173,8 @@ class Story:
         self._enforce(self.second.digest, expect=200)
         teller.expect(True, "new evidence is an addendum: still allowed")
         self.stage.as_("omar").post(
-            f"models/{MODEL}/versions/2/reopen/", {"reason": "The purpose statement needs a second look."}
+            f"models/{MODEL}/versions/2/reopen/",
+            {"reason": "The purpose statement needs a second look."},
         )
         decision = self._enforce(self.second.digest, expect=403)
         teller.expect(decision["standing"] == "lapsed", "reopened: the approval lapsed, denied")
@@ -170,7 +189,9 @@ class Story:
         for month in range(1, len(data.SHIFTED_SHARES) + 1):
             batch = self.files[f"batch_1995_{month:02d}"]
             row = self._send(month, batch)
-            run = self.stage.until(f"the monitor's run on month {month}", lambda row=row: self._monitored(row))
+            run = self.stage.until(
+                f"the monitor's run on month {month}", lambda row=row: self._monitored(row)
+            )
             teller.tell(f"1995-{month:02d}: {batch.rows:,} rows, {run}")
             breaches = self.stage.as_("rolf").get("breaches/", model=MODEL)["results"]
             if breaches:
@@ -180,7 +201,9 @@ class Story:
         assert breach is not None and self.second is not None
         teller.tell(f"{breach['metric']}: {json.dumps(breach['detail'])[:160]}")
         decision = self._enforce(self.second.digest, expect=403)
-        teller.expect(decision["decision"] == "deny", f"the gate denies at once: {decision['standing']}")
+        teller.expect(
+            decision["decision"] == "deny", f"the gate denies at once: {decision['standing']}"
+        )
         self._loop()
         for month in range(month + 1, len(data.SHIFTED_SHARES) + 1):
             self._send(month, self.files[f"batch_1995_{month:02d}"])
@@ -195,17 +218,38 @@ class Story:
         incident = self.stage.until(
             "the incident", lambda: rolf.get("incidents/", model=MODEL)["results"]
         )
-        teller.expect(incident[0]["state"] == "suspected", "an incident is suspected, until a person signs its class")
-        wanted = {"monitoring.breach.opened", "governance.version.suspended", "governance.retraining.requested"}
+        teller.expect(
+            incident[0]["state"] == "suspected",
+            "an incident is suspected, until a person signs its class",
+        )
+        wanted = {
+            "monitoring.breach.opened",
+            "governance.version.suspended",
+            "governance.retraining.requested",
+        }
         self.stage.until("the webhooks", lambda: wanted <= set(self.receiver.types()))
-        teller.expect(self.receiver.refused == 0, "the receiver got signed webhooks: breach, suspension, retraining request")
+        teller.expect(
+            self.receiver.refused == 0,
+            "the receiver got signed webhooks: breach, suspension, retraining request",
+        )
 
     def hand_over(self) -> None:
         teller = self.teller
-        teller.step("6  A signed report; the log exported and verified; one row altered behind our back")
+        teller.step(
+            "6  A signed report; the log exported and verified; one row altered behind our back"
+        )
         pdf = self.stage.folder / f"{MODEL}-2.pdf"
         self.stage.command(
-            "iris", "report", "--model", MODEL, "--version", "2", "--environment", PRODUCTION, "--out", str(pdf)
+            "iris",
+            "report",
+            "--model",
+            MODEL,
+            "--version",
+            "2",
+            "--environment",
+            PRODUCTION,
+            "--out",
+            str(pdf),
         )
         seal = self.stage.folder / "seal.pem"
         seal.write_text(evidence.seal_certificate())
@@ -236,7 +280,12 @@ class Story:
             for one in session.get(f"check-runs/{run['id']}/")["measurements"]:
                 if one["attribute"] or not one["slice"]:
                     found.setdefault(f"{one['metric']} {one['attribute']}".strip(), one)
-        for name in ("accuracy", "auc", "equal_opportunity_difference sex", "equal_opportunity_difference race"):
+        for name in (
+            "accuracy",
+            "auc",
+            "equal_opportunity_difference sex",
+            "equal_opportunity_difference race",
+        ):
             if name in found:
                 self.teller.tell(f"{name}: {_figure(found[name])}")
         return found["equal_opportunity_difference sex"]
@@ -282,7 +331,9 @@ class Story:
         done = self.stage.sign("rolf", review, meaning="approval", reason="Within appetite.")
         self.teller.tell("Vera (validator) and Rolf (risk officer) signed, each re-authenticating")
         review = dict(self.stage.as_("rolf").get(f"reviews/{review['id']}/"))
-        self.teller.expect(review["state"] == "approved", f"approved, signed digest {done['signed_digest'][:16]}…")
+        self.teller.expect(
+            review["state"] == "approved", f"approved, signed digest {done['signed_digest'][:16]}…"
+        )
 
     def _key(self) -> Path:
         path = self.stage.folder / "gate.pem"
@@ -304,14 +355,18 @@ class Story:
             "window_end": f"{end}T00:00:00Z",
             "digest": batch.digest,
         }
-        return dict(self.stage.as_("pipeline").upload("observations/", fields, {"file": batch.path}))
+        return dict(
+            self.stage.as_("pipeline").upload("observations/", fields, {"file": batch.path})
+        )
 
     def _monitored(self, batch: dict[str, Any]) -> str:
         """What the monitors measured on a batch, once all of them have."""
         rolf = self.stage.as_("rolf")
         ids = rolf.get(f"observations/{batch['id']}/")["runs"]
         runs = [rolf.get(f"check-runs/{one}/") for one in ids]
-        if len(runs) < self._monitors() or any(run["state"] in {"queued", "running"} for run in runs):
+        if len(runs) < self._monitors() or any(
+            run["state"] in {"queued", "running"} for run in runs
+        ):
             return ""
         return "; ".join(sorted(_headline(run) for run in runs))
 
@@ -323,7 +378,7 @@ class Story:
 HEADLINES = {
     "performance": ("accuracy", ""),
     "fairness": ("equal_opportunity_difference", "sex"),
-    "drift": ("psi", ""),
+    "drift": ("psi_deciles", "feature"),
 }
 
 
@@ -335,8 +390,13 @@ def _headline(run: Mapping[str, Any]) -> str:
     for one in run["measurements"]:
         overall = one["attribute"] == attribute and (attribute or not one["slice"])
         if one["metric"] == metric and overall and one["value"] is not None:
-            interval = f" ({one['lower']:.3f} to {one['upper']:.3f})" if one["lower"] is not None else ""
-            return f"{metric.replace('_', ' ')} {one['value']:.3f}{interval}"
+            interval = (
+                f" ({one['lower']:.3f} to {one['upper']:.3f})" if one["lower"] is not None else ""
+            )
+            largest = one["detail"].get("feature", "") if metric == "psi_deciles" else ""
+            return f"{metric.replace('_', ' ')} {largest} {one['value']:.3f}{interval}".replace(
+                "  ", " "
+            )
     return f"{run['kind']}: {metric} undefined"
 
 

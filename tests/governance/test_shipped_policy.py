@@ -140,6 +140,7 @@ def test_version_2_is_approved_and_watched(screening: Screening) -> None:
     watching = Monitor.objects.filter(version=screening.version, until=None)
     assert {monitor.name for monitor in watching} == {
         "fairness-in-production",
+        "inputs-in-production",
         "performance-in-production",
     }
 

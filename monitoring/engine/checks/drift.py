@@ -272,7 +272,13 @@ def _adjusted(measurements: list[MeasurementValue]) -> list[MeasurementValue]:
 
 def _largest(measurements: Sequence[MeasurementValue]) -> list[MeasurementValue]:
     found = []
-    for name in ("psi", "jensen_shannon", "wasserstein_normed", "missing_rate_difference"):
+    for name in (
+        "psi",
+        "psi_deciles",
+        "jensen_shannon",
+        "wasserstein_normed",
+        "missing_rate_difference",
+    ):
         of_features = [m for m in measurements if m.metric == name and "feature" in m.slice]
         defined = [m for m in of_features if m.value is not None]
         undefined = [m.slice["feature"] for m in of_features if m.value is None]
