@@ -85,7 +85,9 @@ TABLE: dict[str, Action] = {
         # registry
         _action("model.read", "read models and all about them", _ALL, Scope.READ, by_system=True),
         _action("model.register", "register a model", (_DEV, _OWN), Scope.REGISTER),
-        _action("model.amend", "change a model's record, uses, stakeholders", (_OWN,), Scope.REGISTER),
+        _action(
+            "model.amend", "change a model's record, uses, stakeholders", (_OWN,), Scope.REGISTER
+        ),
         _action("model.retire", "retire a model", (_OWN,), Scope.GOVERN, persons_only=True),
         _action("version.register", "register a version", (_DEV, _OWN), Scope.REGISTER),
         _action("version.amend", "change a version's record", (_DEV, _OWN), Scope.REGISTER),
@@ -93,45 +95,146 @@ TABLE: dict[str, Action] = {
         _action("version.retire", "retire a version", (_OWN,), Scope.GOVERN, persons_only=True),
         _action("evidence.add", "add evidence", (_DEV, _OWN, _VAL), Scope.REGISTER),
         _action("dataset.register", "register a dataset", (_DEV, _OWN, _VAL), Scope.REGISTER),
-        _action("tier.set", "set the risk tier of a use", (_RISK,), Scope.GOVERN, persons_only=True),
-        _action("grant.manage", "grant and end roles", (_ADM,), Scope.ADMINISTER, persons_only=True),
-        _action("organisation.manage", "make portfolios and legal entities", (_ADM, _RISK), Scope.ADMINISTER, persons_only=True),
-        _action("environment.manage", "make environments, set modes", (_RISK,), Scope.GOVERN, persons_only=True),
+        _action(
+            "tier.set", "set the risk tier of a use", (_RISK,), Scope.GOVERN, persons_only=True
+        ),
+        _action(
+            "grant.manage", "grant and end roles", (_ADM,), Scope.ADMINISTER, persons_only=True
+        ),
+        _action(
+            "organisation.manage",
+            "make portfolios and legal entities",
+            (_ADM, _RISK),
+            Scope.ADMINISTER,
+            persons_only=True,
+        ),
+        _action(
+            "environment.manage",
+            "make environments, set modes",
+            (_RISK,),
+            Scope.GOVERN,
+            persons_only=True,
+        ),
         _action("deployment.record", "record a deployment", (_OPS,), Scope.DEPLOY),
         # monitoring
-        _action("check.request", "ask for a check", (_DEV, _OWN, _VAL), Scope.CHECK, by_system=True),
+        _action(
+            "check.request", "ask for a check", (_DEV, _OWN, _VAL), Scope.CHECK, by_system=True
+        ),
         _action("check.cancel", "cancel a check", (_DEV, _OWN, _VAL), Scope.CHECK),
-        _action("check.execute", "run a check and record its result", (), Scope.CHECK, by_system=True),
+        _action(
+            "check.execute", "run a check and record its result", (), Scope.CHECK, by_system=True
+        ),
         _action("observation.send", "send production data", (_OPS, _DEV), Scope.CHECK),
-        _action("monitor.manage", "start and end monitors", (_RISK, _OWN), Scope.GOVERN, persons_only=True, by_system=True),
+        _action(
+            "monitor.manage",
+            "start and end monitors",
+            (_RISK, _OWN),
+            Scope.GOVERN,
+            persons_only=True,
+            by_system=True,
+        ),
         _action("breach.open", "record a breach", (), Scope.CHECK, by_system=True),
-        _action("breach.resolve", "resolve a breach", (_OWN, _RISK), Scope.GOVERN, persons_only=True),
+        _action(
+            "breach.resolve", "resolve a breach", (_OWN, _RISK), Scope.GOVERN, persons_only=True
+        ),
         # governance
-        _action("policy.publish", "publish and bind policies", (_RISK,), Scope.GOVERN, persons_only=True),
+        _action(
+            "policy.publish", "publish and bind policies", (_RISK,), Scope.GOVERN, persons_only=True
+        ),
         _action("version.submit", "submit a version for review", (_DEV, _OWN), Scope.SUBMIT),
         _action("review.withdraw", "withdraw a review", (_DEV, _OWN), Scope.SUBMIT),
         _action("validation.write", "write a validation", (_VAL,), Scope.GOVERN, persons_only=True),
         _action("review.sign", "sign a review", (_OWN, _VAL, _RISK), Scope.SIGN, persons_only=True),
-        _action("approval.revoke", "revoke an approval", (_OWN, _RISK), Scope.GOVERN, persons_only=True),
-        _action("waiver.request", "ask for a waiver", (_DEV, _OWN), Scope.GOVERN, persons_only=True),
-        _action("waiver.grant", "grant, refuse or end a waiver", (_RISK,), Scope.GOVERN, persons_only=True),
-        _action("version.suspend", "suspend a version", (_OWN, _RISK, _OPS), Scope.GOVERN, persons_only=True, by_system=True),
+        _action(
+            "approval.revoke", "revoke an approval", (_OWN, _RISK), Scope.GOVERN, persons_only=True
+        ),
+        _action(
+            "waiver.request", "ask for a waiver", (_DEV, _OWN), Scope.GOVERN, persons_only=True
+        ),
+        _action(
+            "waiver.grant",
+            "grant, refuse or end a waiver",
+            (_RISK,),
+            Scope.GOVERN,
+            persons_only=True,
+        ),
+        _action(
+            "version.suspend",
+            "suspend a version",
+            (_OWN, _RISK, _OPS),
+            Scope.GOVERN,
+            persons_only=True,
+            by_system=True,
+        ),
         _action("suspension.lift", "lift a suspension", (_RISK,), Scope.GOVERN, persons_only=True),
-        _action("finding.manage", "open and close findings", (_OWN, _VAL, _RISK), Scope.GOVERN, persons_only=True, by_system=True),
-        _action("incident.manage", "classify and close incidents", (_OWN, _RISK), Scope.GOVERN, persons_only=True),
-        _action("incident.open", "open an incident", (_OWN, _VAL, _RISK, _OPS), Scope.GOVERN, by_system=True),
-        _action("retraining.request", "ask for retraining", (_OWN, _RISK), Scope.GOVERN, persons_only=True, by_system=True),
+        _action(
+            "finding.manage",
+            "open and close findings",
+            (_OWN, _VAL, _RISK),
+            Scope.GOVERN,
+            persons_only=True,
+            by_system=True,
+        ),
+        _action(
+            "incident.manage",
+            "classify and close incidents",
+            (_OWN, _RISK),
+            Scope.GOVERN,
+            persons_only=True,
+        ),
+        _action(
+            "incident.open",
+            "open an incident",
+            (_OWN, _VAL, _RISK, _OPS),
+            Scope.GOVERN,
+            by_system=True,
+        ),
+        _action(
+            "retraining.request",
+            "ask for retraining",
+            (_OWN, _RISK),
+            Scope.GOVERN,
+            persons_only=True,
+            by_system=True,
+        ),
         _action("gate.ask", "ask the gate", (_OPS, _DEV, _OWN), Scope.GATE),
         # reports and audit
         _action("report.request", "ask for a report", (_OWN, _VAL, _RISK, _AUD), Scope.REPORT),
         _action("report.issue", "build and seal a report", (), Scope.REPORT, by_system=True),
         _action("audit.read", "read the audit log", (_AUD, _RISK, _ADM), Scope.AUDIT),
-        _action("payload.erase", "erase personal data", (_ADM,), Scope.ADMINISTER, persons_only=True),
+        _action(
+            "payload.erase", "erase personal data", (_ADM,), Scope.ADMINISTER, persons_only=True
+        ),
         # accounts
-        _action("user.manage", "make and deactivate users and service accounts", (_ADM,), Scope.ADMINISTER, persons_only=True),
-        _action("token.manage", "make tokens for service accounts", (_ADM,), Scope.ADMINISTER, persons_only=True),
-        _action("webhook.manage", "manage webhook endpoints", (_ADM,), Scope.ADMINISTER, persons_only=True),
-        _action("self.manage", "sign in, own tokens, re-authentication", _ALL, Scope.SIGN, persons_only=True, own=True),
+        _action(
+            "user.manage",
+            "make and deactivate users and service accounts",
+            (_ADM,),
+            Scope.ADMINISTER,
+            persons_only=True,
+        ),
+        _action(
+            "token.manage",
+            "make tokens for service accounts",
+            (_ADM,),
+            Scope.ADMINISTER,
+            persons_only=True,
+        ),
+        _action(
+            "webhook.manage",
+            "manage webhook endpoints",
+            (_ADM,),
+            Scope.ADMINISTER,
+            persons_only=True,
+        ),
+        _action(
+            "self.manage",
+            "sign in, own tokens, re-authentication",
+            _ALL,
+            Scope.SIGN,
+            persons_only=True,
+            own=True,
+        ),
     )
 }
 
@@ -220,5 +323,3 @@ def who_can(action: str, obj: object | None = None) -> QuerySet[User]:
             condition |= Q(pk__in=source.holders(rule.roles, obj).values("pk"))
     users = User.objects.filter(condition, is_active=True)
     return users.filter(kind=User.Kind.PERSON) if rule.persons_only else users
-
-

@@ -20,7 +20,13 @@ from audit.erasure import BASES
 from kernel.errors import Invalid
 from kernel.moments import parse_rfc3339, rfc3339
 from kernel.rest.pagination import NewestFirst
-from kernel.rest.serializers import DigestField, Nothing, StrictCharField, StrictSerializer
+from kernel.rest.serializers import (
+    DigestField,
+    Nothing,
+    StrictCharField,
+    StrictSerializer,
+    StrictUUIDField,
+)
 
 
 def describe_user(user: User) -> dict[str, Any]:
@@ -63,7 +69,7 @@ class Me(APIView):
 
 class ReauthenticationInput(StrictSerializer):
     subject_type = serializers.ChoiceField(choices=["review"], default="review")
-    review = serializers.UUIDField()
+    review = StrictUUIDField()
     signed_digest = DigestField()
     password = StrictCharField(trim_whitespace=False)
 

@@ -139,7 +139,9 @@ class IdempotencyRecord(models.Model):
     key = models.CharField(max_length=200)
     path = models.CharField(max_length=300)
     request_digest = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(null=True, help_text="null while the first is under way")
+    status = models.PositiveSmallIntegerField(
+        null=True, help_text="null while the first is under way"
+    )
     body = models.BinaryField(null=True)
     created_at = models.DateTimeField()
 

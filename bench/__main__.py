@@ -38,7 +38,14 @@ def main() -> int:
             rows = [("web process starts", f"{started:.2f} s", "< 3 s")]
             url = f"http://127.0.0.1:{port}/api/v1/gate/decisions/"
             rows += _gate(url, token, question)
-            rows.insert(1, ("web process holds, after the questions", f"{_memory(server.pid):.0f} MB", "< 200 MB"))
+            rows.insert(
+                1,
+                (
+                    "web process holds, after the questions",
+                    f"{_memory(server.pid):.0f} MB",
+                    "< 200 MB",
+                ),
+            )
         finally:
             server.terminate()
             server.wait(15)

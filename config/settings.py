@@ -153,6 +153,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Governance and compliance audit service for machine-learning models.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["accounts.rest.permissions.DeclaredAction"],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
         "DatasetPurposeEnum": "registry.models.DatasetUse.Purpose",

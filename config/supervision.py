@@ -132,7 +132,9 @@ class Supervisor:
                     if child.process is not None and child.process.poll() is None:
                         continue
                     if child.died_too_often():
-                        self._say(f"{child.name} died {MAX_RESTARTS} times within a minute; giving up")
+                        self._say(
+                            f"{child.name} died {MAX_RESTARTS} times within a minute; giving up"
+                        )
                         return 1
                     self._say(f"{child.name} ended; starting it again")
                     child.start(self._read, self._output)

@@ -114,7 +114,7 @@ def _prepare(receiver_url: str) -> dict:  # type: ignore[type-arg]
 
     call_command("migrate", verbosity=0, interactive=False)
     for purpose in ("log", "attestation", "seal", "pepper"):
-        keys.current(purpose)  # type: ignore[arg-type]
+        keys.current(purpose)
     return people.cast(receiver_url)
 
 

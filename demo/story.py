@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from demo.manifests import MODEL
 from demo.receiver import Receiver
 from demo.screen import Teller
 from demo.stage import Stage
+from kernel.moments import now
 
 PRODUCTION = "production"
 
@@ -190,7 +192,7 @@ class Story:
             batch = self.files[f"batch_1995_{month:02d}"]
             row = self._send(month, batch)
             run = self.stage.until(
-                f"the monitor's run on month {month}", lambda row=row: self._monitored(row)
+                f"the monitor's run on month {month}", partial(self._monitored, row)
             )
             teller.tell(f"1995-{month:02d}: {batch.rows:,} rows, {run}")
             breaches = self.stage.as_("rolf").get("breaches/", model=MODEL)["results"]
@@ -198,15 +200,16 @@ class Story:
                 breach = breaches[0]
                 break
         teller.expect(breach is not None, "the monitor found a breach")
-        assert breach is not None and self.second is not None
+        assert breach is not None
+        assert self.second is not None
         teller.tell(f"{breach['metric']}: {json.dumps(breach['detail'])[:160]}")
         decision = self._enforce(self.second.digest, expect=403)
         teller.expect(
             decision["decision"] == "deny", f"the gate denies at once: {decision['standing']}"
         )
         self._loop()
-        for month in range(month + 1, len(data.SHIFTED_SHARES) + 1):
-            self._send(month, self.files[f"batch_1995_{month:02d}"])
+        for later in range(month + 1, len(data.SHIFTED_SHARES) + 1):
+            self._send(later, self.files[f"batch_1995_{later:02d}"])
         teller.tell("the remaining months of 1995 are sent as well")
 
     def _loop(self) -> None:
@@ -321,7 +324,7 @@ class Story:
                         "detail": "Collect enough people to judge the groups that are insufficient.",
                         "severity": "medium",
                         "owner": "omar",
-                        "due_at": str(date.today() + timedelta(days=90)),
+                        "due_at": str(now().date() + timedelta(days=90)),
                     }
                 ],
             },

@@ -34,6 +34,4 @@ def sha256_hex(data: bytes) -> str:
 
 def is_number(value: object) -> bool:
     """True for a finite int or float; False for bool, NaN, an infinity and everything else."""
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

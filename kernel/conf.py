@@ -58,7 +58,9 @@ class _Reader:
         try:
             return Path(path).read_text().strip()
         except OSError as error:
-            raise ConfigurationError(f"COUNTERSIGN_{name}_FILE: cannot read {path}: {error.strerror}") from error
+            raise ConfigurationError(
+                f"COUNTERSIGN_{name}_FILE: cannot read {path}: {error.strerror}"
+            ) from error
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()
@@ -71,7 +73,9 @@ class _Reader:
         if not value:
             return default
         if not value.isdecimal() or int(value) == 0:
-            raise ConfigurationError(f"COUNTERSIGN_{name}: expected a number of bytes, got {value!r}")
+            raise ConfigurationError(
+                f"COUNTERSIGN_{name}: expected a number of bytes, got {value!r}"
+            )
         return int(value)
 
 
@@ -119,7 +123,9 @@ def _require_production(configuration: Configuration) -> None:
     if configuration.database_url.startswith("sqlite"):
         raise ConfigurationError("COUNTERSIGN_DATABASE_URL: production needs a postgresql:// URL")
     if configuration.broker_url.startswith("sqla"):
-        raise ConfigurationError("COUNTERSIGN_BROKER_URL: production needs a redis:// or amqp:// URL")
+        raise ConfigurationError(
+            "COUNTERSIGN_BROKER_URL: production needs a redis:// or amqp:// URL"
+        )
 
 
 def _embedded_secret(data_dir: Path) -> str:

@@ -115,7 +115,11 @@ def _generate(purpose: Purpose, organisation: str) -> bytes:
     if purpose == "pepper":
         return secrets.token_bytes(32)
     signer: PrivateKey
-    signer = ed25519.Ed25519PrivateKey.generate() if purpose == "log" else ec.generate_private_key(ec.SECP256R1())
+    signer = (
+        ed25519.Ed25519PrivateKey.generate()
+        if purpose == "log"
+        else ec.generate_private_key(ec.SECP256R1())
+    )
     pem = signer.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -168,7 +172,9 @@ def ring() -> KeyRing:
     """The installation's keys, as `COUNTERSIGN_DATA_DIR` says."""
     from django.conf import settings
 
-    return KeyRing(settings.COUNTERSIGN.data_dir / "keys", organisation=settings.COUNTERSIGN.organisation)
+    return KeyRing(
+        settings.COUNTERSIGN.data_dir / "keys", organisation=settings.COUNTERSIGN.organisation
+    )
 
 
 def current(purpose: Purpose) -> Key:

@@ -24,7 +24,9 @@ def parse_rfc3339(text: object, field: str, *, time_zone: str = "UTC") -> dateti
     try:
         parsed = datetime.fromisoformat(text)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise Invalid("expected an RFC 3339 instant, as 2026-11-20T12:00:00Z", field=field) from None
+        raise Invalid(
+            "expected an RFC 3339 instant, as 2026-11-20T12:00:00Z", field=field
+        ) from None
     assert isinstance(text, str)
     if len(text) == 10:
         return datetime.combine(parsed.date(), time.max, ZoneInfo(time_zone)).astimezone(UTC)

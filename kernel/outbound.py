@@ -86,7 +86,9 @@ def post(
 def _connect(host: str, port: int, timeout: float, *, exempt: bool) -> socket.socket:
     refused: str | None = None
     failure: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
         if not exempt and not ipaddress.ip_address(address[0]).is_global:
             refused = str(address[0])
             continue

@@ -7,8 +7,15 @@ from hypothesis import settings
 
 # Before Django reads its settings: tests never touch an installation's data.
 _DATA = tempfile.mkdtemp(prefix="countersign-tests-")
-os.environ["COUNTERSIGN_DATA_DIR"] = os.path.join(_DATA, os.environ.get("PYTEST_XDIST_WORKER", "main"))
-for _name in [name for name in os.environ if name.startswith("COUNTERSIGN_") and name not in {"COUNTERSIGN_DATA_DIR", "COUNTERSIGN_VECTORS", "COUNTERSIGN_TEST_DATABASE_URL"}]:
+os.environ["COUNTERSIGN_DATA_DIR"] = os.path.join(
+    _DATA, os.environ.get("PYTEST_XDIST_WORKER", "main")
+)
+for _name in [
+    name
+    for name in os.environ
+    if name.startswith("COUNTERSIGN_")
+    and name not in {"COUNTERSIGN_DATA_DIR", "COUNTERSIGN_VECTORS", "COUNTERSIGN_TEST_DATABASE_URL"}
+]:
     del os.environ[_name]
 if os.environ.get("COUNTERSIGN_TEST_DATABASE_URL"):
     os.environ["COUNTERSIGN_DATABASE_URL"] = os.environ["COUNTERSIGN_TEST_DATABASE_URL"]

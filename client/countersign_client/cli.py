@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from countersign_client import __version__, checking, deciding, registering, reporting, verifying
 from countersign_client.errors import ClientError, Exit, UsageError
+from countersign_client.manifest import sha256_of
 from countersign_client.session import Session
 
 
@@ -76,7 +77,9 @@ def _add_decisions(commands: Any) -> None:
     gate.add_argument("--run-id", default="")
     gate.add_argument("--key", type=Path, help="PEM of the gate's key: verify what it signed")
     gate.add_argument("--out", type=Path, help="save the attestation here")
-    gate.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="while it is pending")
+    gate.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="while it is pending"
+    )
     deployed = commands.add_parser("deployed", help="tell that a version runs somewhere")
     _version_arguments(deployed)
     deployed.add_argument("--environment", required=True)
@@ -105,9 +108,15 @@ def _add_verify(commands: Any) -> None:
     verify.add_argument("--environment", help="attestation: where it is to be deployed")
     verify.add_argument("--use", help="attestation: what it is to be used for")
     verify.add_argument("--at", help="attestation: judge its expiry at this instant")
-    verify.add_argument("--vkey", action="append", default=[], help="log: verifier key, text or file")
-    verify.add_argument("--older", action="append", default=[], help="log: a checkpoint kept earlier")
-    verify.add_argument("--seal", type=Path, help="report: PEM of the certificate that must have sealed it")
+    verify.add_argument(
+        "--vkey", action="append", default=[], help="log: verifier key, text or file"
+    )
+    verify.add_argument(
+        "--older", action="append", default=[], help="log: a checkpoint kept earlier"
+    )
+    verify.add_argument(
+        "--seal", type=Path, help="report: PEM of the certificate that must have sealed it"
+    )
 
 
 def _version_arguments(parser: argparse.ArgumentParser) -> None:
@@ -225,7 +234,7 @@ def _verify(options: argparse.Namespace) -> Exit:
     if options.artifact is not None:
         if not options.artifact.is_file():
             raise UsageError(f"there is no file {options.artifact}")
-        digest = registering.sha256_of(options.artifact)
+        digest = sha256_of(options.artifact)
     at = None
     if options.at:
         try:

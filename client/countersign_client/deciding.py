@@ -14,7 +14,9 @@ from countersign_client.verifying import verify_attestation
 EXITS = {"allow": Exit.YES, "deny": Exit.NO, "pending": Exit.PENDING}
 
 
-def submit(session: Session, model: str, number: int, *, environment: str, use: str, note: str) -> None:
+def submit(
+    session: Session, model: str, number: int, *, environment: str, use: str, note: str
+) -> None:
     """Submit a version for review."""
     body = {"environment": environment, "use": use, "note": note}
     review = session.post(f"models/{model}/versions/{number}/reviews/", body)

@@ -88,10 +88,14 @@ class Manifest:
 def _check_names(data: dict[str, Any], path: Path) -> None:
     for name, value in data.items():
         if name not in TABLES | LISTS:
-            raise UsageError(f"{path}: unknown table [{name}]; known are {', '.join(sorted(KNOWN))}")
+            raise UsageError(
+                f"{path}: unknown table [{name}]; known are {', '.join(sorted(KNOWN))}"
+            )
         if name in TABLES and not isinstance(value, dict):
             raise UsageError(f"{path}: [{name}] must be a table")
-        if name in LISTS and not (isinstance(value, list) and all(isinstance(r, dict) for r in value)):
+        if name in LISTS and not (
+            isinstance(value, list) and all(isinstance(r, dict) for r in value)
+        ):
             raise UsageError(f"{path}: [[{name}]] must be a list of tables")
         rows = [value] if isinstance(value, dict) else value
         for index, row in enumerate(rows):

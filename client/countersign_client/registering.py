@@ -18,12 +18,19 @@ def register(session: Session, manifest_path: Path) -> dict[str, Any]:
     manifest = Manifest(manifest_path)
     name = manifest.need("model", "name")
     _model(session, manifest)
-    datasets = [_dataset(session, manifest, index) for index in range(len(manifest.rows("datasets")))]
+    datasets = [
+        _dataset(session, manifest, index) for index in range(len(manifest.rows("datasets")))
+    ]
     version = _version(session, manifest, name, datasets)
     for index, row in enumerate(manifest.rows("evidence")):
         path = manifest.file(row.get("file"), f"evidence[{index}].file")
         add_evidence(
-            session, name, version["number"], kind=row.get("kind", ""), path=path, name=row.get("name")
+            session,
+            name,
+            version["number"],
+            kind=row.get("kind", ""),
+            path=path,
+            name=row.get("name"),
         )
     return version
 

@@ -31,7 +31,9 @@ class Session:
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise UsageError("COUNTERSIGN_URL must be an http or https URL, as https://countersign.example")
+            raise UsageError(
+                "COUNTERSIGN_URL must be an http or https URL, as https://countersign.example"
+            )
         if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
             raise UsageError("a token is sent over https only, or to this machine")
         self._parts = parts

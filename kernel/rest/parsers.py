@@ -32,9 +32,7 @@ def loads(data: bytes) -> Any:
         Invalid: with the field where one can be named.
     """
     try:
-        value = json.loads(
-            data.decode("utf-8"), parse_constant=_NotJSON, object_pairs_hook=_unique
-        )
+        value = json.loads(data.decode("utf-8"), parse_constant=_NotJSON, object_pairs_hook=_unique)
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
     except json.JSONDecodeError as error:

@@ -18,7 +18,12 @@ MEDIA_TYPE = "application/problem+json"
 def problem(
     status: int, title: str, detail: str, *, code: str = "", fields: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
     if code:
         body["code"] = code
     if fields:
@@ -42,9 +47,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if not isinstance(error, exceptions.APIException):
         return None
     fields = _flatten(error.detail) if isinstance(error, exceptions.ValidationError) else {}
-    detail = (
-        "; ".join(f"{name}: {text}" for name, text in fields.items()) or str(error.detail)
-    )
+    detail = "; ".join(f"{name}: {text}" for name, text in fields.items()) or str(error.detail)
     title = "Invalid input" if fields else str(error.default_detail).rstrip(".")
     headers: dict[str, str] = {}
     if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):

@@ -100,7 +100,10 @@ def test_a_session_needs_csrf(admin: User) -> None:
         ({"username": "x", "name": "N", "password": PASSWORD, "nmae": "N"}, "nmae"),
         ({"username": "x", "name": "N"}, "password"),
         ({"username": "x", "name": "N", "kind": "robot"}, "kind"),
-        ({"username": "x", "name": "N", "kind": "service", "responsible": ["nobody"]}, "responsible"),
+        (
+            {"username": "x", "name": "N", "kind": "service", "responsible": ["nobody"]},
+            "responsible",
+        ),
     ],
 )
 def test_wrong_input_is_named(admin: User, body: dict, field: str) -> None:
@@ -176,5 +179,9 @@ def test_every_rest_view_declares_its_actions(db: None) -> None:
             view = getattr(callback, "view_class", None) or getattr(callback, "cls", None)
             assert view is not None, route
             assert getattr(view, "actions", None), route
-            methods = {name.upper() for name in ("get", "post", "put", "patch", "delete") if hasattr(view, name)}
+            methods = {
+                name.upper()
+                for name in ("get", "post", "put", "patch", "delete")
+                if hasattr(view, name)
+            }
             assert methods <= set(view.actions), route

@@ -147,9 +147,7 @@ def test_nobody_makes_a_token_for_another_person(admin_actor: Actor, developer: 
         ({"expires_at": now() + timedelta(days=400)}, "expires_at"),
     ],
 )
-def test_a_token_wants_name_scopes_and_an_end(
-    developer: User, change: dict, field: str
-) -> None:
+def test_a_token_wants_name_scopes_and_an_end(developer: User, change: dict, field: str) -> None:
     given = {"name": "x", "scopes": ["read"], "expires_at": now() + timedelta(days=1)} | change
     with pytest.raises(Invalid) as error:
         services.issue_token(developer, **given, actor=actor_for(developer))

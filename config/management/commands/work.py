@@ -28,7 +28,9 @@ class Command(BaseCommand):
             from audit import outbox, sequencer
 
             for loop in (sequencer.run_forever, outbox.run_forever):
-                threading.Thread(target=loop, args=(stop,), name=loop.__module__, daemon=True).start()
+                threading.Thread(
+                    target=loop, args=(stop,), name=loop.__module__, daemon=True
+                ).start()
 
         def finish(**_: object) -> None:
             stop.set()
