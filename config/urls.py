@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView
 
 from config import health
@@ -14,8 +15,9 @@ LAYERS = ("accounts", "audit", "registry", "monitoring", "governance", "reports"
 
 
 class Schema(SpectacularAPIView):
-    """The OpenAPI document."""
+    """The OpenAPI document, as JSON."""
 
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer]  # noqa: RUF012
     actions = {"GET": "model.read"}  # noqa: RUF012
 
 

@@ -19,7 +19,12 @@ from governance.models import (
 )
 from governance.transitions import Offer
 from kernel.moments import rfc3339
-from kernel.rest.serializers import StrictCharField, StrictIntegerField, StrictSerializer
+from kernel.rest.serializers import (
+    StrictCharField,
+    StrictIntegerField,
+    StrictSerializer,
+    StrictUUIDField,
+)
 
 MAX_TEXT = 10_000
 
@@ -62,7 +67,7 @@ class ValidationRequest(StrictSerializer):
 
 
 class SignatureRequest(StrictSerializer):
-    reauthentication = serializers.UUIDField()
+    reauthentication = StrictUUIDField()
     decision = serializers.ChoiceField(choices=Signature.Decision.choices)
     meaning = serializers.ChoiceField(choices=Signature.Meaning.choices)
     reason = StrictCharField(max_length=5000)

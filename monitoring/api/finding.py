@@ -12,7 +12,7 @@ from accounts.access import visible
 from kernel.errors import Invalid, NotFound
 from kernel.identifiers import parse_digest
 from registry.api.base import reader_of
-from registry.models import Dataset, Environment, ModelVersion, Use
+from registry.models import Dataset, Environment, ModelVersion, RegisteredModel, Use
 from registry.selectors import visible_datasets
 
 M = TypeVar("M", bound=models.Model)
@@ -44,11 +44,13 @@ def version_of(request: Request, name: str, number: int) -> ModelVersion:
 
 
 def version_in_body(request: Request, name: str, number: int) -> ModelVersion:
-    """The version that a body names.
+    """The version that a body names by its `model` and its `version`.
 
     Raises:
-        Invalid: naming the field, if there is none that the actor may read.
+        Invalid: naming the one of the two fields that names nothing which the actor may read.
     """
+    if not visible(RegisteredModel.objects.filter(name=name), reader_of(request)).exists():
+        raise Invalid(f"there is no model {name}", field="model")
     try:
         return version_of(request, name, number)
     except NotFound as error:

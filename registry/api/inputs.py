@@ -12,6 +12,7 @@ from kernel.rest.serializers import (
     StrictCharField,
     StrictIntegerField,
     StrictSerializer,
+    StrictUUIDField,
 )
 from registry import formats, kinds
 from registry.models import DatasetUse, Deployment, EnvironmentSetting, Use
@@ -229,7 +230,7 @@ class ModeInput(StrictSerializer):
 
 
 class SecondInput(StrictSerializer):
-    proposal = serializers.UUIDField()
+    proposal = StrictUUIDField()
 
 
 class DeploymentInput(StrictSerializer):
@@ -243,7 +244,7 @@ class DeploymentInput(StrictSerializer):
     kind = serializers.ChoiceField(
         choices=Deployment.Kind.choices, default=Deployment.Kind.CHAMPION
     )
-    gate_decision = serializers.UUIDField(required=False, allow_null=True, default=None)
+    gate_decision = StrictUUIDField(required=False, allow_null=True, default=None)
     is_rollback = StrictBooleanField(default=False)
 
 
