@@ -1,5 +1,6 @@
 """REST of the log: entries, proofs, status, erasure, webhook endpoints."""
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from rest_framework.views import APIView
 
 from audit import erasure, export, permission, proofs, records, status, webhooks
 from audit.actor import Actor
-from audit.models import Delivery, Entry, WebhookEndpoint
+from audit.models import Anchor, Delivery, Entry, WebhookEndpoint
 from audit.selection import ERASED, Selection
 from kernel.errors import Forbidden, Invalid, NotFound, Unavailable
 from kernel.moments import parse_rfc3339, rfc3339
@@ -245,7 +246,43 @@ class Status(_View):
                 "lag_seconds": round(seen.lag_seconds, 3),
                 "outbox": seen.outbox,
                 "given_up": seen.given_up,
+                "anchors": [
+                    {
+                        "kind": one.kind,
+                        "target": one.target,
+                        "epoch": one.epoch,
+                        "size": one.size,
+                        "at": rfc3339(one.at) if one.at else None,
+                        "waiting_seconds": round(one.waiting_seconds, 3),
+                        "late": one.late,
+                    }
+                    for one in seen.anchors
+                ],
             }
+        )
+
+
+class Anchors(_View):
+    """The receipts of checkpoints that are held outside, newest first."""
+
+    actions: ClassVar = {"GET": "audit.read"}
+
+    def get(self, request: Request) -> Response:
+        pages = NewestFirst()
+        page = pages.paginate_queryset(Anchor.objects.all(), request, view=self)
+        return pages.get_paginated_response(
+            [
+                {
+                    "id": str(one.id),
+                    "kind": one.kind,
+                    "target": one.target,
+                    "epoch": one.epoch_id,
+                    "size": one.size,
+                    "created": rfc3339(one.created),
+                    "receipt": base64.b64encode(bytes(one.receipt)).decode(),
+                }
+                for one in page or []
+            ]
         )
 
 

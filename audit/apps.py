@@ -17,6 +17,7 @@ class AuditConfig(AppConfig):
         post_migrate.connect(_ensure_triggers, sender=self)
         checks.register(_check_triggers, checks.Tags.database)
         checks.register(_check_subscriptions)
+        checks.register(_check_anchors)
 
 
 def _ensure_triggers(using: str = DEFAULT_DB_ALIAS, **kwargs: Any) -> None:
@@ -48,4 +49,20 @@ def _check_subscriptions(**kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(f"a handler is subscribed to {name}, which no app defines", id="audit.E001")
         for name in outbox.unknown_types()
+    ]
+
+
+def _check_anchors(**kwargs: Any) -> list[checks.CheckMessage]:
+    from django.conf import settings
+
+    known = settings.COUNTERSIGN
+    if not known.production or known.anchor_folder or known.anchor_tsa or known.anchor_witnesses:
+        return []
+    return [
+        checks.Warning(
+            "no checkpoint of the log is anchored outside",
+            hint="who holds database and key could rewrite what no receiver has seen; name an anchor in "
+            "COUNTERSIGN_ANCHOR_FOLDER, COUNTERSIGN_ANCHOR_TSA or COUNTERSIGN_ANCHOR_WITNESSES",
+            id="audit.W002",
+        )
     ]

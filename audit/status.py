@@ -6,10 +6,11 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Min
 
-from audit import sequencer, triggers
+from audit import anchors, sequencer, triggers
 from audit.checkpoints import newest
 from audit.highwater import HighWaterFile
 from audit.models import Anchor, Delivery, Entry, OutboxMessage, Pending
+from kernel.conf import ConfigurationError
 from kernel.moments import now
 
 LAG_ALARM_SECONDS = 5.0
@@ -31,6 +32,7 @@ class LogStatus:
     given_up: int
     anchored_size: int | None
     anchored_at: datetime | None
+    anchors: tuple[anchors.State, ...]
     alarms: tuple[str, ...]
 
     @property
@@ -63,6 +65,12 @@ def current() -> LogStatus:
         alarms.append(f"the oldest entry has waited {lag:.0f} s for the sequencer")
     if missing := triggers.missing(connection):
         alarms.append(f"append-only triggers are missing: {', '.join(missing)}")
+    held: list[anchors.State] = []
+    try:
+        held = anchors.states()
+    except ConfigurationError as error:
+        alarms.append(str(error))
+    alarms += [state.alarm for state in held if state.late]
     return LogStatus(
         epoch=head.epoch_id if head else None,
         origin=head.epoch.origin if head else None,
@@ -75,5 +83,6 @@ def current() -> LogStatus:
         given_up=given_up,
         anchored_size=anchor.size if anchor else None,
         anchored_at=anchor.created if anchor else None,
+        anchors=tuple(held),
         alarms=tuple(alarms),
     )

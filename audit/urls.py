@@ -12,6 +12,7 @@ api_urls = [
     path("audit/proofs/<uuid:uuid>/", api.InclusionProof.as_view()),
     path("audit/administration/", api_administration.Administration.as_view()),
     path("audit/administration.csv", api_administration.AdministrationTable.as_view()),
+    path("audit/anchors/", api.Anchors.as_view()),
     path("audit/status/", api.Status.as_view()),
     path("webhook-endpoints/", api.Endpoints.as_view()),
     path(f"{_ENDPOINT}disable/", api.EndpointDisabling.as_view()),

@@ -12,11 +12,12 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
-from audit import further, merkle, notes, records, signing, tiles
+from audit import anchors, further, merkle, notes, records, signing, tiles
 from audit.highwater import HighWater, HighWaterError, HighWaterFile
-from audit.models import Anchor, Checkpoint, Entry, Epoch, Leaf, Pending, PrivatePayload, Tile
+from audit.models import Checkpoint, Entry, Epoch, Leaf, Pending, PrivatePayload, Tile
 from audit.notes import Verifier
 from audit.selection import erased_among
+from kernel.conf import ConfigurationError
 
 CHUNK = 8 * tiles.WIDTH
 _NAMED = 20
@@ -74,7 +75,7 @@ def verify(
 
     `trusted` are the keys that may have signed; by default those of this installation's key files, or
     where there are none the ones that the database names, which is remarked. `older` holds checkpoints
-    (notes) from outside; `marks` the sequencer's high-water file, where this process can read it.
+    (notes) from outside, beside those that the anchors hold; `marks` the sequencer's high-water file, where this process can read it.
     """
     report = Report()
     epochs = list(Epoch.objects.order_by("number"))
@@ -83,6 +84,8 @@ def verify(
     held: dict[str, list[notes.Checkpoint]] = {}
     for note in older:
         one = notes.parse_checkpoint(note)
+        held.setdefault(one.origin, []).append(one)
+    for one in _anchored(report):
         held.setdefault(one.origin, []).append(one)
     previous: Checkpoint | None = None
     for epoch in epochs:
@@ -102,8 +105,7 @@ def verify(
     if mark and mark.size and mark.origin not in {epoch.origin for epoch in epochs}:
         report.add("history", f"{mark.size} entries of {mark.origin} were signed and are not here")
     _check_queues(report)
-    _check_anchors(report)
-    for code, message in further.findings():
+    for code, message in (*anchors.problems(), *further.findings()):
         report.add(code, message)
     return report
 
@@ -117,6 +119,20 @@ def _mark(marks: HighWaterFile | None, report: Report) -> HighWater | None:
     if mark is None:
         report.remarks.append("no high-water file can be read here, so none was compared")
     return mark
+
+
+def _anchored(report: Report) -> Iterator[notes.Checkpoint]:
+    """Yield the checkpoints that this installation's anchors hold: they bind like any held outside."""
+    try:
+        held = anchors.held_outside()
+    except (OSError, ConfigurationError) as error:
+        report.add("anchor", f"what is anchored outside cannot be read: {error}")
+        return
+    for note in held:
+        try:
+            yield notes.parse_checkpoint(note)
+        except notes.NoteError as error:
+            report.add("anchor", f"a checkpoint that is anchored outside is damaged: {error}")
 
 
 def _keys(epoch: Epoch, trusted: Sequence[Verifier] | None, report: Report) -> list[Verifier]:
@@ -432,11 +448,3 @@ def _check_queues(report: Report) -> None:
     ):
         if rows:
             report.add("orphan", f"{rows} {name} rows belong to no entry")
-
-
-def _check_anchors(report: Report) -> None:
-    here = Checkpoint.objects.filter(epoch_id=OuterRef("epoch_id"), size=OuterRef("size"))
-    for anchor in Anchor.objects.filter(~Exists(here)):
-        report.add(
-            "anchor", f"{anchor.kind} anchor of {anchor.size} entries: that checkpoint is gone"
-        )

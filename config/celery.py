@@ -25,6 +25,7 @@ app.conf.update(
     timezone="UTC",
     beat_schedule={
         "deliver-outbox": {"task": "audit.tasks.dispatch_outbox", "schedule": 2.0},
+        "anchor-log": {"task": "audit.tasks.anchor_log", "schedule": 60.0},
         "sweep-check-runs": {"task": "monitoring.tasks.sweep", "schedule": 10.0},
         "run-due-monitors": {"task": "monitoring.tasks.run_due_monitors", "schedule": 10.0},
         "sweep-reports": {"task": "reports.tasks.sweep", "schedule": 15.0},

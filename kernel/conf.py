@@ -34,6 +34,14 @@ class Configuration:
     max_artifact_bytes: int = 10 * GIB
     outbound_allow: tuple[str, ...] = ()
     log_level: str = "INFO"
+    # Where checkpoints are held outside, and entries streamed to (docs/operations-log.md, docs/siem.md).
+    anchor_folder: str = ""
+    anchor_tsa: str = ""
+    anchor_tsa_roots: str = ""
+    anchor_witnesses: str = ""
+    anchor_minutes: int = 60
+    siem: str = ""
+    siem_types: tuple[str, ...] = ("*",)
 
     @property
     def host(self) -> str:
@@ -67,6 +75,12 @@ class _Reader:
         if value in {"", "1", "true", "yes", "0", "false", "no"}:
             return default if not value else value in {"1", "true", "yes"}
         raise ConfigurationError(f"COUNTERSIGN_{name}: expected true or false, got {value!r}")
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name)
+        if value and (not value.isdecimal() or int(value) == 0):
+            raise ConfigurationError(f"COUNTERSIGN_{name}: expected a positive number, got {value!r}")
+        return int(value or default)
 
     def size(self, name: str, default: int) -> int:
         value = self.text(name)
@@ -108,6 +122,13 @@ def settings_from_env(environ: Mapping[str, str], *, base_dir: Path) -> Configur
         max_artifact_bytes=read.size("MAX_ARTIFACT_BYTES", 10 * GIB),
         outbound_allow=tuple(filter(None, read.text("OUTBOUND_ALLOW").split(","))),
         log_level=read.text("LOG_LEVEL", "INFO"),
+        anchor_folder=read.text("ANCHOR_FOLDER"),
+        anchor_tsa=read.text("ANCHOR_TSA"),
+        anchor_tsa_roots=read.text("ANCHOR_TSA_ROOTS"),
+        anchor_witnesses=read.text("ANCHOR_WITNESSES"),
+        anchor_minutes=read.number("ANCHOR_MINUTES", 60),
+        siem=read.secret("SIEM"),
+        siem_types=tuple(filter(None, read.text("SIEM_TYPES", "*").split(","))),
     )
     if production:
         _require_production(configuration)
