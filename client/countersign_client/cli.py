@@ -74,7 +74,7 @@ def _add_decisions(commands: Any) -> None:
     gate.add_argument("--digest")
     gate.add_argument("--artifact", type=Path, help="take the digest of this file")
     gate.add_argument("--purpose", choices=["deploy", "rollback", "restart"], default="deploy")
-    gate.add_argument("--run-id", default="")
+    gate.add_argument("--run-id", help="the pipeline's own id of this run")
     gate.add_argument("--key", type=Path, help="PEM of the gate's key: verify what it signed")
     gate.add_argument("--out", type=Path, help="save the attestation here")
     gate.add_argument(
@@ -201,9 +201,8 @@ def _gate(session: Session, options: argparse.Namespace) -> Exit:
         "environment": options.environment,
         "use": options.use,
         "purpose": options.purpose,
-        "run_id": options.run_id,
     }
-    for name in ("model", "version", "digest"):
+    for name in ("model", "version", "digest", "run_id"):
         if getattr(options, name) is not None:
             question[name] = getattr(options, name)
     if not {"digest", "version"} & set(question) and options.artifact is None:

@@ -36,6 +36,8 @@ class Answer(ClientError):
         self.problem = problem
         lines = [str(problem.get("detail") or problem.get("title") or f"HTTP {status}")]
         errors = problem.get("errors")
-        if isinstance(errors, list):
+        if isinstance(errors, list) and errors:
+            # Each field on its own line; `detail` says the same in one.
+            lines = [str(problem.get("title") or f"HTTP {status}")]
             lines += [f"  {item.get('field')}: {item.get('detail')}" for item in errors]
         super().__init__("\n".join(lines), Exit.CANNOT_DECIDE if status >= 500 else Exit.NO)
