@@ -11,13 +11,15 @@ class AuditConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from audit import entries, webhooks  # noqa: F401
+        from audit import entries, siem, webhooks  # noqa: F401
 
         webhooks.connect()
+        siem.connect()
         post_migrate.connect(_ensure_triggers, sender=self)
         checks.register(_check_triggers, checks.Tags.database)
         checks.register(_check_subscriptions)
         checks.register(_check_anchors)
+        checks.register(_check_siem)
 
 
 def _ensure_triggers(using: str = DEFAULT_DB_ALIAS, **kwargs: Any) -> None:
@@ -66,3 +68,17 @@ def _check_anchors(**kwargs: Any) -> list[checks.CheckMessage]:
             id="audit.W002",
         )
     ]
+
+
+def _check_siem(**kwargs: Any) -> list[checks.CheckMessage]:
+    from django.conf import settings
+
+    from audit import siem
+    from kernel.conf import ConfigurationError
+
+    try:
+        if settings.COUNTERSIGN.siem:
+            siem.check(settings.COUNTERSIGN.siem)
+    except ConfigurationError as error:
+        return [checks.Error(str(error), id="audit.E002")]
+    return []

@@ -42,6 +42,7 @@ class Configuration:
     anchor_minutes: int = 60
     siem: str = ""
     siem_types: tuple[str, ...] = ("*",)
+    siem_authorization: str = field(default="", repr=False)
 
     @property
     def host(self) -> str:
@@ -128,6 +129,7 @@ def settings_from_env(environ: Mapping[str, str], *, base_dir: Path) -> Configur
         anchor_witnesses=read.text("ANCHOR_WITNESSES"),
         anchor_minutes=read.number("ANCHOR_MINUTES", 60),
         siem=read.secret("SIEM"),
+        siem_authorization=read.secret("SIEM_AUTHORIZATION"),
         siem_types=tuple(filter(None, read.text("SIEM_TYPES", "*").split(","))),
     )
     if production:
