@@ -1,6 +1,5 @@
 """The story, step by step. Each step says what must come of it, and ends the story if it does not."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -202,7 +201,7 @@ class Story:
         teller.expect(breach is not None, "the monitor found a breach")
         assert breach is not None
         assert self.second is not None
-        teller.tell(f"{breach['metric']}: {json.dumps(breach['detail'])[:160]}")
+        teller.tell(f"breach: {_breach(breach)}")
         decision = self._enforce(self.second.digest, expect=403)
         teller.expect(
             decision["decision"] == "deny", f"the gate denies at once: {decision['standing']}"
@@ -227,7 +226,7 @@ class Story:
         )
         wanted = {
             "monitoring.breach.opened",
-            "governance.version.suspended",
+            "governance.suspension.started",
             "governance.retraining.requested",
         }
         self.stage.until("the webhooks", lambda: wanted <= set(self.receiver.types()))
@@ -257,7 +256,7 @@ class Story:
         seal = self.stage.folder / "seal.pem"
         seal.write_text(evidence.seal_certificate())
         self.stage.command("iris", "verify", str(pdf), "--seal", str(seal))
-        teller.expect(True, "the report's seal, attachment and numbers verify")
+        teller.expect(True, "the report's seal and attachment verify")
         export, vkey = evidence.export_log(self.stage.folder)
         self.stage.command("iris", "verify", str(export), "--vkey", str(vkey))
         teller.expect(True, "the exported log verifies offline")
@@ -376,6 +375,11 @@ class Story:
     def _monitors(self) -> int:
         rows = self.stage.as_("rolf").get("monitors/", model=MODEL)["results"]
         return sum(1 for row in rows if row["until"] is None)
+
+
+def _breach(row: Mapping[str, Any]) -> str:
+    limit, measured = row["detail"]["limit"], row["detail"].get("value")
+    return f"{row['metric']} is {measured:.3f}, and the limit is {limit['op']} {limit['value']}"
 
 
 HEADLINES = {
