@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from governance import dossiers
 from governance.controls.judging import AllOf, AnyOf, Condition, Negation, judge
@@ -32,6 +32,7 @@ from governance.gate import (
 from governance.models import (
     Approval,
     Finding,
+    GateDecision,
     PolicyBinding,
     PolicyRevision,
     Review,
@@ -248,10 +249,7 @@ def _collect_place(
         open_review=OpenReviewFact(str(review.pk), review.revision, str(review.policy_revision_id))
         if review
         else None,
-        live=tuple(
-            Interval(one.live_from, one.live_until)
-            for one in Deployment.objects.filter(**here, artifact_digest=version.artifact_digest)
-        ),
+        live=tuple(_live(here, version)),
         dossier=dossier or "",
     )
     return Collected(facts, (version,), version, use, environment, revision, dossier or "")
@@ -319,6 +317,25 @@ def _breach(row: Breach) -> BreachFact:
     }
     shown = {name: value for name, value in figure.items() if value not in (None, "")}
     return BreachFact(str(row.pk), row.metric, row.opened_at, shown)
+
+
+def _live(here: Mapping[str, UUID], version: ModelVersion) -> Iterator[Interval]:
+    """When it ran there by leave of the gate.
+
+    What was deployed past the gate opens no fast path: whoever may record deployments could else
+    have any version let by, just by saying that it runs.
+    """
+    allowed = GateDecision.objects.filter(
+        Q(not_after=None) | Q(not_after__gte=OuterRef("live_from")),
+        **here,
+        pk=OuterRef("gate_decision_id"),
+        answer=GateDecision.Answer.ALLOW,
+    )
+    rows = Deployment.objects.filter(
+        Exists(allowed), **here, artifact_digest=version.artifact_digest
+    )
+    for live_from, live_until in rows.values_list("live_from", "live_until"):
+        yield Interval(live_from, live_until)
 
 
 def _waivers(here: Mapping[str, UUID]) -> Iterator[WaiverFact]:

@@ -108,8 +108,8 @@ class GateFacts:
 
     `matches` are the versions that fit and `hidden` says that there are more, of which the asker may
     not know; the rest is about the only one, and None where there is none.
-    `live` are the intervals in which its digest ran in the environment for the use. `breaches` are
-    the unresolved ones.
+    `live` are the intervals in which its digest ran in the environment for the use, let by by the
+    gate. `breaches` are the unresolved ones.
     """
 
     question: Question

@@ -1,6 +1,7 @@
 """Asking the gate over REST: what allows, what denies and is named, modes, and the fast paths."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -194,9 +195,15 @@ class TestModes:
         assert predicate[attestations.EXTENSION]["judged"] == "deny"
 
 
+def deploy(world):
+    """Ask the gate, and deploy as it allows."""
+    decision = UUID(ask(world).json()["id"])
+    return factories.make_deployment(world.version, world.environment, gate_decision_id=decision)
+
+
 class TestFastPaths:
     def test_rollback_to_what_was_live(self, world):
-        deployed = factories.make_deployment(world.version, world.environment)
+        deployed = deploy(world)
         services.end_deployment(deployed, actor=factories.actor_of(world.operator))
         services.reopen_version(
             world.version, reason="new facts", actor=factories.actor_of(world.owner)
@@ -208,7 +215,7 @@ class TestFastPaths:
         assert ask(world, ENFORCE, purpose="rollback").status_code == 403
 
     def test_restart_of_what_is_live(self, world):
-        factories.make_deployment(world.version, world.environment)
+        deploy(world)
         worlds.make_breach(world)
         assert ask(world, purpose="restart").json()["decision"] == "allow"
         suspensions.suspend(
