@@ -53,13 +53,24 @@ class _Asking(APIView):
     """What both ways to ask have in common."""
 
     def _ask(self, request: Request) -> GateDecision:
-        form = forms.GateRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        asked = dict(form.validated_data)
-        question = Question(
-            purpose=Purpose(asked.pop("purpose")), number=asked.pop("version", None), **asked
-        )
-        return gate.ask(question, actor=actor_of(request))
+        return gate.ask(_question(request), actor=actor_of(request))
+
+    def _must_be_fresh(self, request: Request, replayed: HttpResponse) -> bool:
+        """Is the first answer one that must not be given again: not decided yet, or an allow that
+        has run out, or that the gate would not give now?
+
+        An `Idempotency-Key` is often the id of a run, and runs are run again days later; and within
+        the minutes that an allow holds, somebody may have stopped the version.
+        """
+        answer = json.loads(replayed.content)
+        if answer.get("decision") == "pending":
+            return True
+        if answer.get("decision") != "allow":
+            return False
+        not_after = answer.get("not_after")
+        if not_after is None or parse_rfc3339(not_after, "not_after") <= now():
+            return True
+        return not gate.still_allows(_question(request), actor=actor_of(request))
 
     def handle_exception(self, exc: Exception) -> Response:
         """What nobody foresaw, and a database that cannot be written, is 503 and never an allow."""
@@ -73,18 +84,13 @@ class _Asking(APIView):
         return foreseen
 
 
-def _fresh_if_stale(replayed: HttpResponse) -> bool:
-    """A first answer that must not be given again: not decided yet, or an allow that has run out.
-
-    An `Idempotency-Key` is often the id of a run, and runs are run again days later.
-    """
-    answer = json.loads(replayed.content)
-    if answer.get("decision") == "pending":
-        return True
-    if answer.get("decision") != "allow":
-        return False
-    not_after = answer.get("not_after")
-    return not_after is None or parse_rfc3339(not_after, "not_after") <= now()
+def _question(request: Request) -> Question:
+    form = forms.GateRequest(data=request.data)
+    form.is_valid(raise_exception=True)
+    asked = dict(form.validated_data)
+    return Question(
+        purpose=Purpose(asked.pop("purpose")), number=asked.pop("version", None), **asked
+    )
 
 
 class Decisions(_Asking):
@@ -107,7 +113,7 @@ class Decisions(_Asking):
     )
     def post(self, request: Request) -> Any:
         answer = self._once(request)
-        if isinstance(answer, Response) or not _fresh_if_stale(answer):
+        if isinstance(answer, Response) or not self._must_be_fresh(request, answer):
             return answer
         return Response(forms.decision(self._ask(request)))
 
@@ -143,7 +149,7 @@ class Enforce(_Asking):
         answer = self._once(request)
         if isinstance(answer, Response):
             return answer
-        if answer.status_code in (200, 409) and _fresh_if_stale(answer):
+        if answer.status_code in (200, 409) and self._must_be_fresh(request, answer):
             return self._answer(request)
         answer["Content-Type"] = "application/json"
         return answer

@@ -7,6 +7,7 @@ put on record is not answered: every failure leaves as an exception, and none of
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from governance import attestations, facts
 from governance.attestations import PolicyReference, Subject, Summary
 from governance.controls.results import ControlResult, Mode
 from governance.facts import Collected
-from governance.gate import Decision, Question, Verdict, decide
+from governance.gate import Answer, Decision, Question, Verdict, decide
 from governance.models import GateDecision
 from governance.selectors import instant_for
 from kernel import canonical, keys
@@ -61,11 +62,7 @@ def ask(question: Question, *, actor: Actor) -> GateDecision:
     """
     for _ in range(_TRIES):
         with facts.snapshot():
-            fitting = facts.candidates(question)
-            versions, permitted = _known_to(actor, fitting)
-            hidden = bool(versions) and not question.model and len(versions) < len(fitting)
-            at = max([now(), *(instant_for(version) for version in versions)])
-            collected = facts.collect(question, versions, at, hidden=hidden)
+            collected, at, permitted = _look(question, actor)
             checkpoint = checkpoints.latest()
             supersedes = _before(collected, question)
         decision = decide(collected.facts, at)
@@ -76,6 +73,22 @@ def ask(question: Question, *, actor: Actor) -> GateDecision:
         except _Changed:
             continue
     raise Unavailable("the version is being changed; ask again", code="changing")
+
+
+def still_allows(question: Question, *, actor: Actor) -> bool:
+    """Would the gate allow it now? Nothing is put on record: an answer that was given is looked at."""
+    with facts.snapshot():
+        collected, at, permitted = _look(question, actor)
+    return permitted and decide(collected.facts, at).answer is Answer.ALLOW
+
+
+def _look(question: Question, actor: Actor) -> tuple[Collected, datetime, bool]:
+    """What the decision rests on, at which instant, and whether the actor may ask for it."""
+    fitting = facts.candidates(question)
+    versions, permitted = _known_to(actor, fitting)
+    hidden = bool(versions) and not question.model and len(versions) < len(fitting)
+    at = max([now(), *(instant_for(version) for version in versions)])
+    return facts.collect(question, versions, at, hidden=hidden), at, permitted
 
 
 def _known_to(actor: Actor, versions: list[ModelVersion]) -> tuple[list[ModelVersion], bool]:

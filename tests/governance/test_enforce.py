@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from accounts.models import IdempotencyRecord, Role
 from governance import dossiers
 from governance.models import GateDecision
-from governance.services import gate, suspensions
+from governance.services import approvals, gate, suspensions
 from kernel.moments import now, rfc3339
 from registry import services
 from tests import factories
@@ -208,6 +208,33 @@ class TestIdempotency:
         body = json.loads(bytes(kept.body)) | {"not_after": rfc3339(now() - timedelta(days=1))}
         IdempotencyRecord.objects.update(body=json.dumps(body).encode())
         assert ask(world, ENFORCE, headers=headers).status_code == 403
+
+    @pytest.mark.parametrize("path", [DECISIONS, ENFORCE])
+    @pytest.mark.parametrize("end", ["suspended", "breached", "reopened", "revoked"])
+    def test_an_allow_that_holds_no_more_is_not_given_again(self, world, path, end):
+        headers = {**world.headers, "Idempotency-Key": "run-1"}
+        assert ask(world, path, headers=headers).json()["decision"] == "allow"
+        officer = factories.actor_of(world.risk_officer)
+        if end == "suspended":
+            suspensions.suspend(
+                **world.place, effect="no_new_deployment", reason="harm", actor=officer
+            )
+        elif end == "breached":
+            worlds.make_breach(world)
+        elif end == "reopened":
+            owner = factories.actor_of(world.owner)
+            services.reopen_version(world.version, reason="new facts", actor=owner)
+        else:
+            approvals.revoke_approval(world.version.approvals.get(), reason="no", actor=officer)
+        answer = ask(world, path, headers=headers)
+        assert answer.json()["decision"] == "deny"
+        assert answer.status_code == (403 if path == ENFORCE else 200)
+
+    def test_an_allow_that_holds_is_given_again_by_whatever_way_it_was_asked(self, world):
+        headers = {**world.headers, "Idempotency-Key": "run-1"}
+        first, second = (ask(world, ENFORCE, headers=headers) for _ in range(2))
+        assert second.headers["Idempotency-Replayed"] == "true"
+        assert first.json() == second.json()
 
     def test_pending_is_decided_anew(self):
         world = worlds.make_world()
