@@ -14,6 +14,7 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 
 from accounts.models import ApiToken, Pseudonym, User
 from audit import outbox
+from audit.erasure import erasers_work
 from audit.models import Entry, PrivatePayload
 from audit.writing import in_write
 
@@ -69,8 +70,10 @@ def forget(user: User) -> None:
     """Take the name off the account and its surroundings. A step: the row itself stays, since what
     was governed points to it."""
     in_write()
-    for table in (AccessAttempt, AccessFailureLog, AccessLog):
-        table.objects.filter(username=user.username).delete()
+    with erasers_work():
+        for table in (AccessAttempt, AccessFailureLog, AccessLog):
+            table.objects.filter(username=user.username).delete()
+        Pseudonym.objects.filter(subject=user.pk).delete()
     ApiToken.objects.filter(user=user).update(name="erased")
     user.username = f"{_USERNAME}{secrets.token_hex(6)}"
     user.name, user.email, user.first_name, user.last_name = ERASED_NAME, "", "", ""
@@ -78,7 +81,6 @@ def forget(user: User) -> None:
     user.is_staff = user.is_superuser = False
     user.set_unusable_password()
     user.save()
-    Pseudonym.objects.filter(subject=user.pk).delete()
 
 
 def lost_pseudonyms() -> Iterator[tuple[str, str]]:

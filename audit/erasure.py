@@ -1,7 +1,11 @@
 """Erasing personal data: the payload goes, the leaf and the tree stay, and the log says who and why."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
+
+from django.db import ProgrammingError
 
 from audit import permission
 from audit.actor import Actor
@@ -11,6 +15,7 @@ from audit.writing import RefusedConflict, write
 from kernel.errors import Invalid, NotFound
 from kernel.moments import now
 
+_INSUFFICIENT_PRIVILEGE = "42501"
 BASES = (
     "gdpr_17_1_a",
     "gdpr_17_1_b",
@@ -55,13 +60,32 @@ def check_ground(basis: str, reason: str) -> None:
         raise Invalid("say why it is erased", field="reason")
 
 
+@contextmanager
+def erasers_work() -> Iterator[None]:
+    """Tell who may erase, where the database lets only the eraser's role delete.
+
+    Raises:
+        RefusedConflict: code `eraser_only`, if this process's role may not.
+    """
+    try:
+        yield
+    except ProgrammingError as error:
+        if getattr(error.__cause__, "sqlstate", "") != _INSUFFICIENT_PRIVILEGE:
+            raise
+        raise RefusedConflict(
+            "eraser_only",
+            "this process's database role may not erase; run `manage.py erase` with the eraser's",
+        ) from error
+
+
 def erase(found: Entry, *, actor: Actor, at: datetime, basis: str, reason: str) -> Entry:
     """Erase the payload of `found` and record it: a step of the writes that erase.
 
     Raises:
         RefusedConflict: if the entry has no payload (any more).
     """
-    deleted, _ = PrivatePayload.objects.filter(entry=found).delete()
+    with erasers_work():
+        deleted, _ = PrivatePayload.objects.filter(entry=found).delete()
     if not deleted:
         raise RefusedConflict(
             "no_payload",
