@@ -1,8 +1,9 @@
 """Asking the gate: read one snapshot, decide, sign, and put it on record before anybody hears of it.
 
-Nothing is locked. The facts are read and the answer is signed outside the write, which is short; the
-write looks whether the version has changed since, and if so the whole is done again. What cannot be
-put on record is not answered: every failure leaves as an exception, and none of them is an allow.
+The facts are read and the answer is signed outside the write, without a lock. The write is short: it
+waits for whoever is writing about the version, and if the version has changed the whole is done again.
+What cannot be put on record is not answered: every failure leaves as an exception, and none of them
+is an allow.
 """
 
 import secrets
@@ -30,6 +31,7 @@ from kernel.errors import Unavailable
 from kernel.identifiers import uuid7
 from kernel.moments import now, rfc3339
 from registry.models import ModelVersion, RegisteredModel
+from registry.services import is_unchanged
 
 VERSION = "0.1.0"
 _TRIES = 3
@@ -143,10 +145,8 @@ def _put_on_record(draft: _Draft, *, actor: Actor) -> GateDecision:
     version = draft.collected.version
     if not draft.permitted:
         require(actor, "gate.ask", draft.collected.asked_about[0])
-    if version is not None:
-        still = ModelVersion.objects.filter(pk=version.pk, moment=version.moment)
-        if not still.exists():
-            raise _Changed
+    if version is not None and not is_unchanged(version):
+        raise _Changed
     row = _row(draft, actor)
     row.save(force_insert=True)
     _record(row, draft, actor)

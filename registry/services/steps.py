@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models import F, Model
 
 from accounts.access import require
@@ -62,6 +62,25 @@ def lock_versions(version_ids: Sequence[UUID]) -> list[ModelVersion]:
     in_write()
     rows = ModelVersion.objects.select_for_update(of=("self",)).select_related("model")
     return list(rows.filter(pk__in=version_ids).order_by("pk"))
+
+
+def is_unchanged(version: ModelVersion) -> bool:
+    """Does the version's row still say what it said when it was read, and will it until this
+    transaction ends?
+
+    Those who write about it are waited for, and wait; those who merely ask do not hinder each other.
+    SQLite lets one writer in at a time, so there is nobody to wait for.
+    """
+    in_write()
+    if connection.vendor != "postgresql":
+        return ModelVersion.objects.filter(pk=version.pk, moment=version.moment).exists()
+    with connection.cursor() as cursor:
+        table = connection.ops.quote_name(ModelVersion._meta.db_table)
+        cursor.execute(
+            f"SELECT 1 FROM {table} WHERE id = %s AND moment = %s FOR SHARE",
+            [version.pk, version.moment],
+        )
+        return cursor.fetchone() is not None
 
 
 def tick(*versions: ModelVersion, after: Iterable[datetime | None] = ()) -> datetime:
