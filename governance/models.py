@@ -321,7 +321,9 @@ class Finding(models.Model):
     breach = models.ForeignKey(Breach, models.PROTECT, null=True, related_name="findings")
     validation = models.ForeignKey(Validation, models.PROTECT, null=True, related_name="findings")
     approvals = models.ManyToManyField(
-        Approval, related_name="conditions", help_text="those that stand only if it is closed in time"
+        Approval,
+        related_name="conditions",
+        help_text="those that stand only if it is closed in time",
     )
     owner = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     due_at = models.DateTimeField(null=True)
@@ -390,7 +392,9 @@ class RetrainingRequest(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="retraining_requests")
-    breach = models.ForeignKey(Breach, models.PROTECT, null=True, related_name="retraining_requests")
+    breach = models.ForeignKey(
+        Breach, models.PROTECT, null=True, related_name="retraining_requests"
+    )
     incident = models.ForeignKey(Incident, models.PROTECT, null=True, related_name="+")
     reason = models.TextField()
     requested_at = models.DateTimeField()
@@ -446,7 +450,9 @@ class GateDecision(models.Model):
         max_length=8, choices=Purpose.choices, help_text="a fast path that was not open is deploy"
     )
     mode = models.CharField(max_length=8)
-    verdict = models.CharField(max_length=8, help_text="PASSED or FAILED, whatever the mode lets by")
+    verdict = models.CharField(
+        max_length=8, help_text="PASSED or FAILED, whatever the mode lets by"
+    )
     standing = models.CharField(max_length=16)
     summary = models.TextField(help_text="one sentence")
     reasons = models.JSONField(help_text="control, status, sentence, figures, evidence, remedy")
@@ -456,7 +462,9 @@ class GateDecision(models.Model):
     )
     decided_at = models.DateTimeField()
     not_after = models.DateTimeField(null=True)
-    attestation = models.JSONField(help_text="DSSE envelope; {} where there is no digest to sign over")
+    attestation = models.JSONField(
+        help_text="DSSE envelope; {} where there is no digest to sign over"
+    )
     asked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
 
     class Meta:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from accounts.access import can, roles_of
-from accounts.models import Responsibility
+from accounts.models import Responsibility, Role
 from audit.actor import Actor
 from audit.writing import Refused, RefusedConflict
 from governance import dossiers, selectors
@@ -152,13 +152,23 @@ def conflicts(version: ModelVersion, review: Review | None, actor: Actor) -> tup
 
 def wanted_roles(review: Review) -> tuple[str, ...]:
     """The roles that the review's policy still wants a signature of."""
-    filled = set(
-        Signature.objects.filter(review=review, decision=Signature.Decision.APPROVE).values_list(
-            "role", flat=True
-        )
-    )
+    filled = filled_roles(review)
     approvals = policy_of(review).approvals
     return tuple(role for role in approvals.roles if role not in filled)
+
+
+def filled_roles(review: Review) -> set[str]:
+    """The roles that a yes fills. While the review is open, only the yes of somebody whose account is
+    open and who still holds the role: else an approval would rest on one who could not give it any more.
+    """
+    given = Signature.objects.filter(review=review, decision=Signature.Decision.APPROVE)
+    if review.state != Review.State.OPEN:
+        return set(given.values_list("role", flat=True))
+    return {
+        one.role
+        for one in given.select_related("user")
+        if one.user.is_active and Role(one.role) in roles_of(one.user_id, review.version)
+    }
 
 
 def held_roles(wanted: tuple[str, ...], version: ModelVersion, actor: Actor) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def sign(
 
     `grant` is the re-authentication. `role` chooses, where the signer holds several of those that the
     policy still wants. A no closes the review. The yes that completes the quorum approves, in this
-    write; no yes is taken while a blocking control does not hold or no validation is on record.
+    write; the earlier ones count if those who gave them still hold their roles. No yes is taken while
+    a blocking control does not hold or no validation is on record.
 
     Raises:
         Refused: `not_independent`, `role_not_wanted`, `reauthentication_needed`.
@@ -113,11 +114,7 @@ def _note_signature(
 
 def _is_complete(review: Review) -> bool:
     """Enough roles are filled, and those that the policy insists on are among them."""
-    filled = set(
-        Signature.objects.filter(review=review, decision=Signature.Decision.APPROVE).values_list(
-            "role", flat=True
-        )
-    )
+    filled = situations.filled_roles(review)
     wanted = situations.policy_of(review).approvals
     return len(filled) >= wanted.quorum and filled.issuperset(wanted.required)
 
