@@ -37,9 +37,14 @@ def fold(hashes: Sequence[bytes]) -> bytes:
     count = len(hashes)
     if count == 0 or count & (count - 1):
         raise ValueError(f"a perfect subtree has a power of two leaves, not {count}")
+    sha256 = hashlib.sha256
     level = list(hashes)
     while len(level) > 1:
-        level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level), 2)]
+        pairs = iter(level)
+        level = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(pairs, pairs, strict=True)
+        ]
     return level[0]
 
 

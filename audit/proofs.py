@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+from django.db import connection
 
 from audit import tlog_proof, writing
 from audit.checkpoints import newest
-from audit.models import Leaf
 from audit.stored import StoredTree
 from kernel.errors import Invalid
 
@@ -43,21 +45,30 @@ def inclusion(entry_uuid: UUID, timeout: float = 0) -> Proof | None:
     return proof
 
 
+# By hand, because a pipeline waits for it: two round trips and no models.
+_PLACE = """
+SELECT place.epoch_id, epoch.origin, place."index", entry.leaf, head.size, head.note
+FROM audit_entry AS entry
+JOIN audit_leaf AS place ON place.entry_id = entry.id
+JOIN audit_epoch AS epoch ON epoch.number = place.epoch_id
+JOIN audit_checkpoint AS head ON head.epoch_id = place.epoch_id AND head.size = (
+    SELECT MAX(size) FROM audit_checkpoint WHERE epoch_id = place.epoch_id
+)
+WHERE entry.uuid = %s
+"""
+
+
 def _inclusion(entry_uuid: UUID) -> Proof | None:
-    place = (
-        Leaf.objects.filter(entry__uuid=entry_uuid)
-        .values_list("epoch_id", "epoch__origin", "index", "entry__leaf")
-        .first()
-    )
-    if place is None:
+    with connection.cursor() as cursor:
+        known: Any = entry_uuid if connection.features.has_native_uuid_field else entry_uuid.hex
+        cursor.execute(_PLACE, [known])
+        row = cursor.fetchone()
+    if row is None or row[4] <= row[2]:
         return None
-    epoch, origin, index, leaf = place
-    head = newest(epoch)
-    if head is None or head.size <= index:
-        return None
-    hashes = StoredTree(epoch).inclusion(index, head.size)
-    text = tlog_proof.marshal(tlog_proof.TlogProof(index, tuple(hashes), head.note))
-    return Proof(entry_uuid, epoch, origin, index, head.size, bytes(leaf), head.note, text)
+    epoch, origin, index, leaf, size, note = row
+    hashes = StoredTree(epoch).inclusion(index, size)
+    text = tlog_proof.marshal(tlog_proof.TlogProof(index, tuple(hashes), note))
+    return Proof(entry_uuid, epoch, origin, index, size, bytes(leaf), note, text)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from audit import catalogue
 from audit.actor import Actor
 from audit.models import Entry, OutboxMessage, Pending, PrivatePayload
@@ -73,7 +75,7 @@ def record(
     encoded = canonical.dumps(leaf)
     if len(encoded) > MAX_LEAF:
         raise TooLarge(f"an entry holds {MAX_LEAF} bytes; attach what is larger by its digest")
-    entry = Entry.objects.create(
+    entry = Entry(
         uuid=identity,
         leaf=encoded,
         at=at,
@@ -84,8 +86,47 @@ def record(
         object_id=str(object_id),
         scope=scope,
     )
-    if private:
+    if connection.vendor == "postgresql":
+        _insert_at_once(entry, salt, data)
+    else:
+        _insert(entry, salt, data)
+    return entry
+
+
+def _insert(entry: Entry, salt: bytes, data: bytes) -> None:
+    entry.save(force_insert=True)
+    if salt:
         PrivatePayload.objects.create(entry=entry, salt=salt, data=data)
     Pending.objects.create(entry=entry)
     OutboxMessage.objects.create(entry=entry)
-    return entry
+
+
+_AT_ONCE = """
+WITH entry AS (
+    INSERT INTO audit_entry
+        (uuid, leaf, at, type, actor_kind, actor, object_type, object_id, scope)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+), pending AS (
+    INSERT INTO audit_pending (entry_id) SELECT id FROM entry
+), message AS (
+    INSERT INTO audit_outboxmessage (entry_id) SELECT id FROM entry
+)"""
+_WITH_PAYLOAD = """, payload AS (
+    INSERT INTO audit_privatepayload (entry_id, salt, data) SELECT id, %s, %s FROM entry
+)"""
+_ID = " SELECT id FROM entry"
+
+
+def _insert_at_once(entry: Entry, salt: bytes, data: bytes) -> None:
+    """The same in one statement: a write waits for the server once, not four times."""
+    values: list[Any] = [
+        entry.uuid, entry.leaf, entry.at, entry.type, entry.actor_kind, entry.actor,
+        entry.object_type, entry.object_id, entry.scope,
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        if salt:
+            cursor.execute(_AT_ONCE + _WITH_PAYLOAD + _ID, [*values, salt, data])
+        else:
+            cursor.execute(_AT_ONCE + _ID, values)
+        (entry.id,) = cursor.fetchone()
+    entry._state.adding, entry._state.db = False, connection.alias

@@ -3,26 +3,27 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from django.db.models import Q
+from django.db import connection
 
 from audit import merkle, tiles
-from audit.models import Tile
 
 T = TypeVar("T")
+_TILES = "SELECT level, n, hashes FROM audit_tile WHERE epoch_id = %s"
+_AT_ONCE = 200
 
 
 def load(epoch: int, wanted: Iterable[tiles.Tile]) -> dict[tiles.Tile, bytes]:
     """Return the wanted tiles that are there."""
-    by_level: dict[int, list[int]] = {}
-    for level, n in wanted:
-        by_level.setdefault(level, []).append(n)
-    if not by_level:
-        return {}
-    places = Q()
-    for level, numbers in by_level.items():
-        places |= Q(level=level, n__in=numbers)
-    rows = Tile.objects.filter(places, epoch_id=epoch).values_list("level", "n", "hashes")
-    return {(level, n): bytes(hashes) for level, n, hashes in rows}
+    places = list(wanted)
+    found: dict[tiles.Tile, bytes] = {}
+    for start in range(0, len(places), _AT_ONCE):
+        chunk = places[start : start + _AT_ONCE]
+        conditions = " OR ".join(["(level = %s AND n = %s)"] * len(chunk))
+        numbers = [number for place in chunk for number in place]
+        with connection.cursor() as cursor:
+            cursor.execute(f"{_TILES} AND ({conditions})", [epoch, *numbers])
+            found |= {(level, n): bytes(hashes) for level, n, hashes in cursor.fetchall()}
+    return found
 
 
 class StoredTree:
