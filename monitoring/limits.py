@@ -45,6 +45,19 @@ class Limit:
         inner = ",".join(f"{name}={self.slice[name]}" for name in sorted(self.slice))
         return f"{self.metric}{{{inner}}} {self.op}" if inner else f"{self.metric} {self.op}"
 
+    @property
+    def words(self) -> str:
+        """What is limited, as `accuracy`, `equal opportunity difference between groups of sex`."""
+        between = sorted(name for name, group in self.slice.items() if group == BETWEEN)
+        groups = [
+            f"{name} {group}" for name, group in sorted(self.slice.items()) if group != BETWEEN
+        ]
+        if between == ["feature"]:
+            groups.append("of the feature that moved most")
+        elif between:
+            groups.append(f"between groups of {', '.join(between)}")
+        return " ".join([self.metric.replace("_", " "), *groups])
+
     def to_json(self) -> dict[str, Any]:
         return {
             "metric": self.metric,
@@ -198,8 +211,9 @@ def _judge(limit: Limit, measured: Mapping[str, Any] | None) -> Judgement:
         return Judgement(limit, "not_measured", f"not measured: {why}", None, measured)
     assert isinstance(value, int | float)
     kept = value <= limit.value if limit.op == "<=" else value >= limit.value
-    what = "" if limit.bound == "value" else f"{limit.bound} end "
-    reason = f"{what}{value:.6g} against {limit.op} {limit.value:.6g}"
+    what = limit.words if limit.bound == "value" else f"the {limit.bound} end of {limit.words}"
+    side = "at most" if limit.op == "<=" else "at least"
+    reason = f"{what} is {value:.4g}, and the limit is {side} {limit.value:.4g}"
     return Judgement(limit, "kept" if kept else "exceeded", reason, float(value), measured)
 
 

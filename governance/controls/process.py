@@ -88,7 +88,8 @@ class NoOpenFindings(Control):
             raise Missing("live.findings", "counts other findings than it lists")
         figures = [{"label": f"open, {name}", "value": count} for name, count in counts.items()]
         if total:
-            return Judgement(Status.FAIL, f"{total} such findings are open.", figures, listed_ids)
+            says = "1 such finding is open." if total == 1 else f"{total} such findings are open."
+            return Judgement(Status.FAIL, says, figures, listed_ids)
         return Judgement(Status.PASS, "None is open.", figures)
 
 

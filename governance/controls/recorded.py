@@ -314,11 +314,11 @@ class ClaimsMatch(Control):
         if "dataset" in claim:
             name = read.text(claim, "dataset")
             candidates = [run for run in candidates if runs.dataset_name(run) == name]
-        run = runs.newest_with(candidates, metric, wanted, facts)
-        found = [one for one in (run.measurements if run else ()) if runs.slice_of(one) == about]
-        if run is None or len(found) != 1:
+        # Of its own slice: a newer run may have measured the same metric by group alone.
+        run = runs.newest_with(candidates, metric, wanted, facts, about)
+        if run is None or len(run.measurements) != 1:
             raise Missing(metric, "is claimed and was not measured")
-        value = read.number(found[0], "value")
+        value = read.number(run.measurements[0], "value")
         label = ", ".join([spoken(metric), *(f"{k} {v}" for k, v in sorted(about.items()))])
         figure = {"label": label, "value": value, "claimed": claimed, "run": run.id}
         return {**figure, "limit": self.tolerance}, run.id

@@ -78,15 +78,21 @@ def newest(runs: Iterable[Mapping[str, Any]]) -> Run | None:
 
 
 def newest_with(
-    runs: Iterable[Mapping[str, Any]], metric: str, wanted: Wanted, facts: Facts
+    runs: Iterable[Mapping[str, Any]],
+    metric: str,
+    wanted: Wanted,
+    facts: Facts,
+    about: Mapping[str, str] | None = None,
 ) -> Run | None:
-    """The newest run of at least the grade wanted that measured `metric` at all.
+    """The newest run of at least the grade wanted that measured `metric`: at all, or of one slice.
 
     Raises:
         Missing: if it was measured, but never at that grade.
     """
     held = [
-        (run, found) for run in succeeded(runs, wanted, facts) if (found := tuple(_of(run, metric)))
+        (run, found)
+        for run in succeeded(runs, wanted, facts)
+        if (found := tuple(_of(run, metric, about)))
     ]
     graded = [(run, found) for run, found in held if has_grade(run, wanted.grade)]
     if held and not graded:
@@ -99,11 +105,13 @@ def newest_with(
     return Run(latest.id, latest.finished_at, latest.facts, found_by_id[latest.id])
 
 
-def _of(run: Mapping[str, Any], metric: str) -> Iterable[Mapping[str, Any]]:
+def _of(
+    run: Mapping[str, Any], metric: str, about: Mapping[str, str] | None
+) -> Iterable[Mapping[str, Any]]:
     return (
         one
         for one in read.objects(run, "measurements", may_be_empty=True)
-        if one.get("metric") == metric
+        if one.get("metric") == metric and (about is None or slice_of(one) == about)
     )
 
 

@@ -145,7 +145,7 @@ def _effect(monitor: Monitor) -> str:
 def describe(breach: Breach) -> str:
     """A breach in one sentence."""
     reason = breach.detail.get("reason") or "its limit was passed"
-    return f"The monitor {breach.monitor.name} found that {breach.limit_key}: {reason}."
+    return f"The monitor {breach.monitor.name} found: {reason}."
 
 
 def answer_retraining(entry: Entry) -> None:

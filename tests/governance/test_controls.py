@@ -454,3 +454,13 @@ def test_every_kind_has_a_sentence_and_a_name() -> None:
 
 def test_missing_names_the_fact() -> None:
     assert str(Missing("use.tier", "is missing")) == "use.tier is missing"
+
+
+def test_a_claim_is_compared_with_its_own_slice() -> None:
+    """A newer run that measured the metric by group alone does not hide the figure of everybody."""
+    facts = good()
+    by_group = measurement("accuracy", 0.7, slice={"sex": "Female"})
+    later = run("later", "fairness", by_group, finished_at="2026-11-02T10:00:00Z")
+    facts["runs"].append(later)
+    rule = Rule("claims", Mode.BLOCK, ClaimsMatch(tolerance=0.02))
+    assert judge_rule(rule, facts, NOW).status is PASS
