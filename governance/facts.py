@@ -291,6 +291,7 @@ def _in_force(revision: PolicyRevision, about: Mapping[str, Any]) -> PolicyInFor
         awaits_people=frozenset(
             rule.id for rule in policy.controls if _awaits_people(rule.condition)
         ),
+        never_waived=frozenset(policy.waivers.never),
     )
 
 

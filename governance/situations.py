@@ -183,8 +183,10 @@ def policy_of(review: Review) -> Policy:
 def judged(review: Review, at: datetime) -> list[ControlResult]:
     """The controls of the review's policy, judged on its dossier with what is true beside it now."""
     facts = dossiers.facts(review.version, review.use, review.environment, review.dossier_id)
+    policy = policy_of(review)
     return waived(
-        judge(policy_of(review), facts, at),
+        judge(policy, facts, at),
+        policy,
         review.version,
         review.use,
         review.environment,
@@ -194,12 +196,13 @@ def judged(review: Review, at: datetime) -> list[ControlResult]:
 
 def waived(
     results: list[ControlResult],
+    policy: Policy,
     version: ModelVersion,
     use: Use,
     environment: Environment,
     at: datetime,
 ) -> list[ControlResult]:
-    """Put `waived` in place of what a granted waiver covers at `at`."""
+    """Put `waived` in place of what a granted waiver covers at `at`, and `policy` lets be waived."""
     rows = Waiver.objects.filter(
         Q(ended_at=None) | Q(ended_at__gt=at),
         version=version,
@@ -208,7 +211,12 @@ def waived(
         granted_at__lte=at,
         ends_at__gt=at,
     )
-    by_control = {control: row for row in rows for control in row.controls}
+    by_control = {
+        control: row
+        for row in rows
+        for control in row.controls
+        if control not in policy.waivers.never
+    }
     return [
         replace(
             result,

@@ -78,7 +78,7 @@ def _policy(facts: GateFacts, now: datetime) -> tuple[list[ControlResult], tuple
     waived = []
     for result in results:
         waiver = next((one for one in active if result.control in one.controls), None)
-        if result.blocks and waiver is not None:
+        if result.blocks and waiver is not None and result.control not in facts.policy.never_waived:
             used[waiver.id] = waiver
             result = _waive(result, waiver)
         waived.append(result)

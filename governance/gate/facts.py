@@ -89,6 +89,7 @@ class PolicyInForce:
 
     `awaits_people` names the controls that hold only once people have done what a review asks for.
     `restart_when_suspended` says whether what is suspended from new deployment may be restarted.
+    `never_waived` names the controls that no waiver covers, whenever it was granted.
     """
 
     revision: str
@@ -100,6 +101,7 @@ class PolicyInForce:
     rollback_window: timedelta
     restart_when_suspended: bool = True
     awaits_people: frozenset[str] = frozenset()
+    never_waived: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,9 @@ def submit(
     assert revision is not None
     dossier = dossiers.freeze(version, use, at)
     facts = dossiers.facts(version, use, environment, dossier.digest)
-    results = judge(policy_document(revision), facts, at)
-    results = situations.waived(results, version, use, environment, at)
+    policy = policy_document(revision)
+    results = judge(policy, facts, at)
+    results = situations.waived(results, policy, version, use, environment, at)
     document = dossiers.signed_document(dossier, use, environment, revision, results)
     review = Review.objects.create(
         version=version,

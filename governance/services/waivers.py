@@ -106,7 +106,8 @@ def grant_waiver(waiver: Waiver, *, actor: Actor) -> Waiver:
     """Agree to a waiver that somebody else asked for. It counts from now on.
 
     Raises:
-        RefusedConflict: `second_person` if the actor asked for it; `ended`, `granted`, `expired`.
+        RefusedConflict: `second_person` if the actor asked for it; `ended`, `granted`, `expired`;
+            `not_waivable` if the policy that governs by now does not let these controls be waived.
     """
     require(actor, "waiver.grant", waiver)
     row, version = _locked(waiver.pk)
@@ -119,6 +120,12 @@ def grant_waiver(waiver: Waiver, *, actor: Actor) -> Waiver:
         raise _refusal(row, "granted", "it is granted already")
     if row.ends_at <= at:
         raise _refusal(row, "expired", "its end has passed")
+    policy = selectors.policy_of(version, row.use, row.environment, at)
+    if policy is None or any(
+        policy.control(name) is None or name in policy.waivers.never for name in row.controls
+    ):
+        reason = "the policy that governs now does not let these controls be waived"
+        raise _refusal(row, "not_waivable", reason)
     row.granted_by_id, row.granted_at = actor.id, at
     row.save(update_fields=["granted_by", "granted_at"])
     _note(row, "granted", at=at, actor=actor)

@@ -7,10 +7,12 @@ from django.test import Client
 
 from accounts.models import Role
 from audit.writing import Refused, RefusedConflict
+from governance import situations
 from governance.models import Finding, Incident, Suspension, Waiver
 from governance.services import findings, incidents, suspensions, waivers
 from kernel.errors import Conflict, Invalid
 from kernel.moments import now, rfc3339
+from registry import services
 from tests import factories
 from tests.governance import world as worlds
 
@@ -150,6 +152,34 @@ class TestWaivers:
         world.policy.policy.bindings.update(until=now())
         with pytest.raises(Conflict):
             self.request(world)
+
+    def stricter(self, world):
+        """The next revision of the policy lets the control never be waived."""
+        source = worlds.SOURCE.format(name=world.policy.policy.name, evidence="block")
+        source = source.replace("never: [artifact-pinned]", "never: [evidence-kept]")
+        terms = {"transition": "next_review"} if world.version.approvals.exists() else {}
+        world.policy = worlds.publish(world.policy.policy, source=source, **terms)
+
+    def test_none_is_granted_for_what_the_policy_lets_be_waived_no_more(self, world):
+        waiver = self.request(world)
+        self.stricter(world)
+        with pytest.raises(RefusedConflict) as error:
+            waivers.grant_waiver(waiver, actor=actor_of(world.risk_officer))
+        assert error.value.code == "not_waivable"
+
+    def test_a_granted_one_covers_nothing_that_the_judging_policy_never_waives(self, world):
+        waivers.grant_waiver(self.request(world), actor=actor_of(world.risk_officer))
+        self.stricter(world)
+        # The approval was given under the older revision, which still counts, its terms with it.
+        assert decision(world)["decision"] == "allow"
+        services.reopen_version(world.version, reason="new facts", actor=actor_of(world.owner))
+        worlds.approve(world)
+        after = decision(world)
+        statuses = {one["control"]: one["status"] for one in after["reasons"]}
+        assert (after["decision"], statuses["evidence-kept"]) == ("deny", "insufficient")
+        review = world.version.reviews.order_by("-submitted_at").first()
+        judged = {one.control: one.status.value for one in situations.judged(review, now())}
+        assert judged["evidence-kept"] == "insufficient"
 
     def test_over_rest(self, world):
         body = {
