@@ -11,7 +11,7 @@ import pytest
 from tests.servers import Postgres
 from tests.stack.product import ROOT, kill
 
-SECONDS = 420
+SECONDS = 900
 
 
 @pytest.mark.stack
