@@ -297,15 +297,20 @@ def issue_token(
 ) -> tuple[ApiToken, str]:
     """Make a token; return it with its text, which is shown once and kept nowhere.
 
-    Persons make their own; an administrator makes those of service accounts.
+    Persons make their own; an administrator makes those of service accounts. Who uses a token makes
+    one that can do no more than that token.
     """
+    wanted = sorted(set(scopes))
     if user.pk == actor.id:
         require(actor, "self.manage")
+        if actor.scopes is not None and not actor.scopes.issuperset(wanted):
+            raise Refused(
+                "scope_exceeded", "a token makes no token that can do more", field="scopes"
+            )
     else:
         require(actor, "token.manage")
         if user.kind != User.Kind.SERVICE:
             raise Refused("not_permitted", "nobody makes a token for another person")
-    wanted = sorted(set(scopes))
     at = now()
     _check_token(user, name, wanted, expires_at, at)
     new = tokens.generate()

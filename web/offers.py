@@ -57,7 +57,10 @@ def for_approval(approval: Approval, actor: Actor) -> Offers:
 
 
 def for_run(run: CheckRun, actor: Actor) -> Offers:
-    return {"cancel": _answer(can(actor, "check.cancel", run))}
+    may = can(actor, "check.cancel", run)
+    if may and run.monitor_id is not None:
+        may = can(actor, "monitor.manage", run)
+    return {"cancel": _answer(may)}
 
 
 def refusals(offers: Offers, names: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -6,7 +6,9 @@ from uuid import UUID
 from accounts.access import require
 from accounts.models import Role, User
 from audit.actor import Actor
-from audit.writing import in_write, write
+from audit.writing import Refused, in_write, write
+from governance import situations
+from governance.controls.base import listed
 from governance.models import Finding, Validation
 from governance.services.places import note
 from kernel.errors import Conflict
@@ -106,6 +108,7 @@ def close_finding(finding: Finding, *, closure: str, actor: Actor) -> Finding:
     """Say what was done about it.
 
     Raises:
+        Refused: `not_independent`: what a validator found is not for those to close who made the version.
         Conflict: it is closed already.
     """
     require(actor, "finding.manage", finding)
@@ -113,6 +116,7 @@ def close_finding(finding: Finding, *, closure: str, actor: Actor) -> Finding:
     version = lock_version(finding.version_id)
     row = Finding.objects.select_for_update(of=("self",)).get(pk=finding.pk)
     row.version = version
+    _demand_independence(row, actor)
     if row.closed_at is not None:
         raise Conflict("the finding is closed already", code="ended")
     row.closed_at = tick(version)
@@ -133,3 +137,16 @@ def close_finding(finding: Finding, *, closure: str, actor: Actor) -> Finding:
         private={"closure": closure},
     )
     return row
+
+
+def _demand_independence(row: Finding, actor: Actor) -> None:
+    """An approval may stand on condition that this is closed, so closing it is to decide."""
+    ties = situations.conflicts(row.version, None, actor) if row.validation_id else ()
+    if ties:
+        raise Refused(
+            "not_independent",
+            f"what a validator found is closed by somebody else; you are {listed(ties)}",
+            object_type="finding",
+            object_id=row.pk,
+            scope=row.version.model_id,
+        )

@@ -5,6 +5,7 @@ from typing import IO, Any
 
 from django.conf import settings
 
+from accounts.access import require
 from audit.actor import Actor
 from audit.recording import record
 from audit.writing import write
@@ -93,6 +94,8 @@ def _record_batch(
     batch_id: str,
     **facts: Any,
 ) -> tuple[ObservationBatch, bool]:
+    # Asked again: the bytes may have taken long, and the role may be gone.
+    require(actor, "observation.send", version)
     version = lock_version(version.pk)
     there = ObservationBatch.objects.filter(
         version=version, use=use, environment=environment, batch_id=batch_id

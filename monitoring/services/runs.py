@@ -124,9 +124,13 @@ def cancel_run(run: CheckRun, *, actor: Actor) -> CheckRun:
     """Call a queued or running check off. It stays on record; a worker stops at its next beat.
 
     Raises:
+        Refused: also where a monitor asked for it, to whoever may not end the monitor: who is watched
+            does not call off the watch.
         Conflict: it has ended already.
     """
     require(actor, "check.cancel", run)
+    if run.monitor_id is not None:
+        require(actor, "monitor.manage", run)
     run, at = _locked(run.pk)
     if run.state not in (_State.QUEUED, _State.RUNNING):
         raise Conflict(f"the check has {run.state} already", code="ended")

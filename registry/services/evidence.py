@@ -19,7 +19,7 @@ from registry.store import Stored, put
 
 DOCUMENT = "application/json"
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+_MEDIA_TYPE = re.compile(r"(?=.{3,100}$)[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 
 
 def store_document(document: Any, *, field: str = "document") -> Stored:
@@ -52,7 +52,7 @@ def add_evidence(
     refuse_retired(version)
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise Invalid("expected lowercase words joined by _, at most 40 characters", field="kind")
-    if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type.lower()[:100]):
+    if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type.lower()):
         raise Invalid("expected a media type, as text/csv", field="media_type")
     at = tick(version)
     is_addendum = version.frozen_at is not None

@@ -30,6 +30,7 @@ from registry.services.steps import (
     lock_versions,
     note,
     tick,
+    user_id_of,
 )
 from registry.services.uses import UseRecord, make_use
 
@@ -122,7 +123,7 @@ def amend_model(
     for field, value in wanted.items():
         setattr(model, field, value)
     model.save(update_fields=list(wanted))
-    at, versions = bump_all(model)
+    at, versions = bump_all(model, editor=user_id_of(actor))
     note(
         "registry.model.amended",
         model,
@@ -145,7 +146,8 @@ def declare_columns(
     current = ColumnMapping.objects.filter(model=model, until=None).first()
     if current is not None and current.columns == said:
         return current
-    at, versions = bump_all(model, after=[current.since if current else None])
+    after = [current.since if current else None]
+    at, versions = bump_all(model, after, editor=user_id_of(actor))
     if current is not None:
         current.until = at
         current.save(update_fields=["until"])

@@ -119,16 +119,21 @@ def bump(version: ModelVersion, at: datetime, *, editor: UUID | None = None) -> 
     return version.revision
 
 
-def bump_all(model: RegisteredModel, after: Iterable[datetime | None] = ()) -> tuple[datetime, int]:
+def bump_all(
+    model: RegisteredModel,
+    after: Iterable[datetime | None] = (),
+    *,
+    editor: UUID | None = None,
+) -> tuple[datetime, int]:
     """A fact that all versions of the locked model share changed. Return the instant and how many.
 
-    Retired versions keep the facts they were retired with.
+    Retired versions keep the facts they were retired with. `editor` is as in `bump`.
     """
     live = ModelVersion.objects.filter(model=model, retired_at=None).values_list("pk", flat=True)
     versions = lock_versions(list(live))
     at = tick(*versions, after=after)
     for version in versions:
-        bump(version, at)
+        bump(version, at, editor=editor)
     return at, len(versions)
 
 

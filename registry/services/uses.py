@@ -137,7 +137,7 @@ def amend_use(use: Use, *, changes: Mapping[str, Any], actor: Actor) -> Use:
     for name, value in wanted.items():
         setattr(use, name, value)
     use.save(update_fields=list(wanted))
-    at, versions = bump_all(model)
+    at, versions = bump_all(model, editor=user_id_of(actor))
     note(
         "registry.use.amended",
         use,

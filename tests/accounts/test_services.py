@@ -126,6 +126,19 @@ def test_deactivation_ends_tokens_and_roles(admin_actor: Actor, developer: User)
         services.deactivate_user(developer, actor=admin_actor)
 
 
+def test_a_token_makes_no_token_that_can_do_more(db: None) -> None:
+    """Else the scope of any token that people make for themselves would be every scope."""
+    user = person("ada", Role.RISK_OFFICER)
+    by_token = actor_for(user, scopes=frozenset({"sign", "read"}))
+    given = {"name": "next", "expires_at": now() + timedelta(days=1)}
+    with pytest.raises(Refused) as refused:
+        services.issue_token(user, **given, scopes=["sign", "govern"], actor=by_token)
+    assert refused.value.code == "scope_exceeded"
+    assert not ApiToken.objects.exists()
+    services.issue_token(user, **given, scopes=["read"], actor=by_token)
+    services.issue_token(user, **given, scopes=["govern"], actor=actor_for(user))
+
+
 def test_nobody_makes_a_token_for_another_person(admin_actor: Actor, developer: User) -> None:
     with pytest.raises(Refused, match="another person"):
         services.issue_token(
@@ -188,7 +201,7 @@ class TestReauthentication:
             {"subject_id": uuid4()},
             {"subject_type": "incident"},
             {"signed_digest": "cd" * 32},
-            {"at": now() + timedelta(seconds=200)},
+            {"at": now() + timedelta(days=1)},
         ],
     )
     def test_is_bound_to_its_subject_digest_and_time(self, developer: User, change: dict) -> None:

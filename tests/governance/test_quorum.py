@@ -1,11 +1,15 @@
 """Whose signature still counts when the last one is given."""
 
+from datetime import timedelta
+
 import pytest
 
 from accounts import services as accounts
 from accounts.models import Role
 from audit.writing import Refused
 from governance.models import Signature
+from governance.services import findings, validations
+from kernel.moments import now
 from registry import services as registry
 from tests import factories as f
 from tests.governance.support import World, last
@@ -24,6 +28,30 @@ def begun(world, signer):
     world.validate(review)
     world.sign(review, signer)
     return review
+
+
+class TestConditions:
+    def test_who_made_the_version_does_not_close_what_a_validator_found(self, world):
+        """Else a conditional approval would become a full one by its own author's word."""
+        accounts.grant_organisation_role(
+            world.developer, Role.OWNER, actor=world.by(f.make_user(None, Role.ADMINISTRATOR))
+        )
+        review = world.submit()
+        found = validations.FindingRecord(
+            title="Leak",
+            detail="label",
+            severity="low",
+            owner=world.submitter,
+            due_at=now() + timedelta(days=9),
+        )
+        world.validate(review, rating="satisfactory_with_findings", findings=[found])
+        world.sign(review, world.validator)
+        world.sign(review, world.officer)
+        finding = world.version.findings.get()
+        with pytest.raises(Refused) as refused:
+            findings.close_finding(finding, closure="fixed", actor=world.by(world.developer))
+        assert refused.value.code == "not_independent"
+        findings.close_finding(finding, closure="seen", actor=world.by(world.submitter))
 
 
 class TestWhoSignedAndMayNoMore:

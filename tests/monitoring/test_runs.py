@@ -218,6 +218,18 @@ def test_who_must_not_cancel(role):
     assert Entry.objects.filter(type="audit.write.refused").exists()
 
 
+def test_who_is_watched_does_not_call_off_the_watch():
+    """Else whoever made the version could cancel each run before it finds the breach."""
+    watch = helpers.monitor()
+    run = CheckRun.objects.get(batch=helpers.batch(watch))
+    with pytest.raises(Refused):
+        services.cancel_run(run, actor=helpers.developer())
+    run.refresh_from_db()
+    assert run.state == State.QUEUED
+    owner = factories.actor_of(factories.make_user(None, Role.OWNER))
+    assert services.cancel_run(run, actor=owner).state == State.CANCELLED
+
+
 def test_no_person_hands_in_results():
     run = helpers.request()
     owner = factories.actor_of(factories.make_user(None, *Role))

@@ -190,7 +190,7 @@ def rows() -> dict[str, int]:
 
 def test_every_write_of_the_registry_is_in_the_table() -> None:
     steps = {"blob_of", "bump", "freeze", "lock_model", "lock_version", "lock_versions", "tick"}
-    steps |= {"user_id_of", "store_document", "register_decision_check"}
+    steps |= {"user_id_of", "is_unchanged", "store_document", "register_decision_check"}
     functions = {name for name in services.__all__ if name[0].islower() and name not in steps}
     assert functions == set(WRITES)
 

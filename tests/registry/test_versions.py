@@ -265,12 +265,38 @@ class TestEvidence:
         version.refresh_from_db()
         assert version.last_edited_by == erin
 
+    @pytest.mark.parametrize("what", ["use", "columns", "model"])
+    def test_who_changes_what_all_versions_rest_on_has_edited_them(self, what: str) -> None:
+        """Else an owner could move the threshold and sign for it."""
+        version = f.make_version()
+        owner = f.make_user(None, Role.OWNER)
+        model, actor = version.model, f.actor_of(owner)
+        if what == "use":
+            changes = {"decision_rule": {"threshold": 0.2}}
+            services.amend_use(f.default_use(model), changes=changes, actor=actor)
+        elif what == "columns":
+            services.declare_columns(model, {"label": "y"}, actor=actor)
+        else:
+            services.amend_model(model, changes={"description": "other"}, actor=actor)
+        version.refresh_from_db()
+        assert version.last_edited_by == owner
+
+    def test_a_tier_is_judged_and_not_edited(self) -> None:
+        version = f.make_version()
+        officer = f.make_user(None, Role.RISK_OFFICER)
+        services.set_tier(
+            f.default_use(version.model), 4, reason="small", actor=f.actor_of(officer)
+        )
+        version.refresh_from_db()
+        assert version.last_edited_by == version.author
+
     @pytest.mark.parametrize(
         ("fields", "named"),
         [
             ({"kind": "Two Words"}, "kind"),
             ({"name": ""}, "name"),
             ({"media_type": "x"}, "media_type"),
+            ({"media_type": "text/" + "a" * 95 + "\r\nX-Header: 1"}, "media_type"),
         ],
     )
     def test_malformed_fields_are_named(self, fields: dict[str, Any], named: str) -> None:
