@@ -37,11 +37,25 @@ def loads(data: bytes) -> Any:
         raise Invalid("the body is not UTF-8") from None
     except json.JSONDecodeError as error:
         raise Invalid(f"the body is not JSON: {error.msg} at line {error.lineno}") from None
+    except ValueError:
+        # Python's own limit on digits; RFC 8785 has none beyond 2^53 anyway.
+        raise Invalid("a number in the body has too many digits") from None
     except RecursionError:
         raise Invalid("the body is nested too deeply") from None
+    if b"\\u" in data and _has_half_a_character(value):
+        raise Invalid("half of a surrogate pair is no character")
     if reason := _stray(value):
         raise Invalid(reason)
     return value
+
+
+def _has_half_a_character(value: Any) -> bool:
+    """Escapes can say what UTF-8, and so no database, can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 @dataclass(frozen=True)
