@@ -82,6 +82,18 @@ class CompactRange:
         self._edge.append(carry)
         self.size += 1
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Append many leaf hashes: perfect subtrees are folded whole, which is several times quicker."""
+        start, end = self.size, self.size + len(leaves)
+        for level, index in subtrees(start, end):
+            first = (index << level) - start
+            carry, bits = fold(leaves[first : first + (1 << level)]), self.size >> level
+            while bits & 1:
+                carry = node_hash(self._edge.pop(), carry)
+                bits >>= 1
+            self._edge.append(carry)
+            self.size += 1 << level
+
     def root(self) -> bytes:
         if not self._edge:
             return EMPTY_ROOT

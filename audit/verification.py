@@ -5,21 +5,23 @@ An altered entry is named by its uuid, index and type. Against somebody who has 
 rewrites everything, only what is held outside helps: the high-water file, and older checkpoints.
 """
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
-from audit import anchors, further, merkle, notes, records, signing, tiles
+from audit import anchors, further, merkle, notes, quick, records, signing, tiles
 from audit.highwater import HighWater, HighWaterError, HighWaterFile
 from audit.models import Checkpoint, Entry, Epoch, Leaf, Pending, PrivatePayload, Tile
 from audit.notes import Verifier
 from audit.selection import erased_among
 from kernel.conf import ConfigurationError
 
-CHUNK = 8 * tiles.WIDTH
 _NAMED = 20
 Progress = Callable[[int, int], None]
 
@@ -70,8 +72,9 @@ def verify(
     older: Sequence[str] = (),
     marks: HighWaterFile | None = None,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> Report:
-    """Verify the log.
+    """Verify the log, in flat memory; with more than one process if the database is a server.
 
     `trusted` are the keys that may have signed; by default those of this installation's key files, or
     where there are none the ones that the database names, which is remarked. `older` holds checkpoints
@@ -94,10 +97,11 @@ def verify(
         if mark and mark.origin == epoch.origin and mark.size:
             outside.append(notes.Checkpoint(mark.origin, mark.size, bytes.fromhex(mark.root)))
         check = _EpochCheck(epoch, keys, outside, report)
-        for step in check.run():
-            done += step
-            if progress:
-                progress(done, total)
+        with _pool(processes) as pool:
+            for step in check.run(pool):
+                done += step
+                if progress:
+                    progress(done, total)
         _check_citation(epoch, previous, report)
         previous = check.head
     for origin in held:
@@ -108,6 +112,16 @@ def verify(
     for code, message in (*anchors.problems(), *further.findings()):
         report.add(code, message)
     return report
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[Executor | None]:
+    if processes < 2:
+        yield None
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, initializer=quick.begin_worker) as pool:
+        yield pool
 
 
 def _mark(marks: HighWaterFile | None, report: Report) -> HighWater | None:
@@ -156,7 +170,7 @@ class _EpochCheck:
         report: Report,
     ) -> None:
         self.epoch, self.keys, self.report = epoch, keys, report
-        self.outside = sorted(outside, key=lambda one: one.size)
+        self.outside = sorted((one for one in outside if one.size), key=lambda one: one.size)
         self.tree = merkle.CompactRange()
         self.head: Checkpoint | None = None
         self._levels: list[list[bytes]] = [[]]
@@ -170,28 +184,37 @@ class _EpochCheck:
         self._checkpoints = own.filter(size__lte=self.size).order_by("size").iterator(500)
         self._next = next(self._checkpoints, None)
 
-    def run(self) -> Iterator[int]:
-        """Check chunk by chunk, yielding the number of leaves of each."""
+    def run(self, pool: Executor | None) -> Iterator[int]:
+        """Check run by run, yielding the number of leaves of each."""
         own = Leaf.objects.filter(epoch_id=self.epoch.number)
-        for start in range(0, self.size, CHUNK):
-            stop = min(start + CHUNK, self.size)
-            rows = list(own.filter(index__gte=start, index__lt=stop))
-            self._chunk(start, stop, rows)
-            yield len(rows)
+        for start, stop, held in quick.runs(self.epoch.number, self.size, pool):
+            if held is not None:
+                self.report.entries += stop - start
+                self.report.payloads += held.payloads
+                self.report.erased += held.erased
+                self._extend(tiles.split(held.hashes))
+                yield stop - start
+            else:
+                rows = list(own.filter(index__gte=start, index__lt=stop))
+                self._chunk(start, stop, rows)
+                yield len(rows)
         self._finish()
 
     def _chunk(self, start: int, stop: int, rows: list[Leaf]) -> None:
+        """Look closely at a run in which something does not hold, and name it."""
         entries = {
             entry.id: entry for entry in Entry.objects.filter(id__in=[row.entry_id for row in rows])
         }
         by_index = {row.index: row for row in rows}
         stored = self._stored(start, stop)
+        hashes: list[bytes] = []
         for index in range(start, stop):
             row = by_index.get(index)
             tile_hash = stored.get(index)
             computed = self._entry_hash(index, row, entries, tile_hash)
             # What was signed is most likely what the tile holds; the checkpoints below decide.
-            self._append(tile_hash or computed or bytes(32))
+            hashes.append(tile_hash or computed or bytes(32))
+        self._extend(hashes)
         self._payloads([entries[row.entry_id] for row in rows if row.entry_id in entries], by_index)
 
     def _stored(self, start: int, stop: int) -> dict[int, bytes]:
@@ -237,10 +260,20 @@ class _EpochCheck:
             self._add("altered", message, index, row, entries)
         return computed
 
-    def _append(self, leaf: bytes) -> None:
-        self.tree.append(leaf)
-        self._levels[0].append(leaf)
-        self._flush(full_only=True)
+    def _extend(self, hashes: list[bytes]) -> None:
+        """Grow the tree by a run, stopping wherever a checkpoint says what its root was."""
+        start, end = self.tree.size, self.tree.size + len(hashes)
+        while self.tree.size < end:
+            stops = [self._next.size] if self._next else []
+            stops += [one.size for one in self.outside[:1]]
+            stop = min([end, *(size for size in stops if size > self.tree.size)])
+            self.tree.extend(hashes[self.tree.size - start : stop - start])
+            self._compare_heads()
+        for at in range(0, len(hashes), tiles.WIDTH):
+            self._levels[0] = hashes[at : at + tiles.WIDTH]
+            self._flush(full_only=True)
+
+    def _compare_heads(self) -> None:
         while self._next is not None and self._next.size <= self.tree.size:
             self._checkpoint(self._next)
             self._next = next(self._checkpoints, None)

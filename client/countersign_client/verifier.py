@@ -8,6 +8,9 @@ itself: name the log's verifier key, and a checkpoint that you have held since e
 EXPORT is export.jsonl, a folder or a .zip that holds one, or a folder of tlog-tiles.
 Exit codes: 0 valid, 1 invalid, 3 no key was named, so nothing is decided, 64 wrong use.
 
+It is one file on purpose, however long: whoever gets an export gets the whole verifier with it, can read
+it from top to bottom, and compares one SHA-256 with the published one.
+
 Formats: RFC 6962 tree, C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-proof; RFC 8032 Ed25519.
 """
 
@@ -17,11 +20,15 @@ import binascii
 import hashlib
 import hmac
 import json
+import multiprocessing
+import os
 import re
 import sys
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,6 +201,29 @@ def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Return the root of a perfect subtree over 2^k hashes."""
+    sha256, level = hashlib.sha256, hashes
+    while len(level) > 1:
+        pairs = iter(level)
+        level = [sha256(b"\x01" + a + b).digest() for a, b in zip(pairs, pairs, strict=True)]
+    return level[0]
+
+
+def subtrees(start: int, hashes: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """Return (level, root) of the perfect subtrees that cover the leaves from `start` on."""
+    nodes: list[tuple[int, bytes]] = []
+    at, end = start, start + len(hashes)
+    while at < end:
+        level = (end - at).bit_length() - 1
+        if at:
+            level = min(level, (at & -at).bit_length() - 1)
+        width = 1 << level
+        nodes.append((level, fold(hashes[at - start : at - start + width])))
+        at += width
+    return nodes
+
+
 class Tree:
     """The right edge of a growing tree."""
 
@@ -201,13 +231,14 @@ class Tree:
         self.size = 0
         self._edge: list[bytes] = []
 
-    def append(self, leaf: bytes) -> None:
-        bits = self.size
+    def append(self, node: bytes, level: int = 0) -> None:
+        """Append a leaf, or a perfect subtree of 2^level leaves where the size is a multiple of that."""
+        bits = self.size >> level
         while bits & 1:
-            leaf = _node(self._edge.pop(), leaf)
+            node = _node(self._edge.pop(), node)
             bits >>= 1
-        self._edge.append(leaf)
-        self.size += 1
+        self._edge.append(node)
+        self.size += 1 << level
 
     def root(self) -> bytes:
         if not self._edge:
@@ -342,8 +373,138 @@ class Result:
         self.findings.append(Finding(code, message))
 
 
+# Entries are checked a chunk at a time, so that chunks can be checked by several processes.
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run of entry lines: `number` is that of the first line, `start` its place in the tree."""
+
+    lines: bytes
+    number: int
+    start: int
+    complete: bool
+    head: Checkpoint
+
+
+@dataclass
+class _Checked:
+    """What a run of entries amounts to: the subtrees that it fills, and what was found in it."""
+
+    nodes: list[tuple[int, bytes]] = field(default_factory=list)
+    first: tuple[int, str | None, str | None] | None = None
+    last: int = -1
+    cited: dict[str, Any] | None = None
+    entries: int = 0
+    payloads: int = 0
+    withheld: int = 0
+    erased: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def _check_entries(work: _Work) -> _Checked:
+    """Check a run of entries: places, hashes, proofs, private payloads."""
+    done, hashes = _Checked(), []
+    # What is no UTF-8 becomes what cannot be encoded again, and fails in its own line.
+    text = work.lines.rstrip(b"\n").decode(errors="surrogateescape")
+    decode = json.JSONDecoder().raw_decode
+    for offset, raw in enumerate(text.split("\n")):
+        try:
+            line, end = decode(raw)
+            if end != len(raw):
+                raise Untrue("something follows the entry")
+            hashes.append(_check_entry(line, work, done))
+        except (Untrue, ValueError, TypeError, AttributeError, IndexError) as error:
+            done.findings.append(Finding("format", f"line {work.number + offset}: {error}"))
+            hashes.append(bytes(32))
+    if work.complete:
+        done.nodes = subtrees(work.start, hashes)
+    return done
+
+
+def _check_entry(line: dict[str, Any], work: _Work, done: _Checked) -> bytes:
+    """Check one entry and return its hash."""
+    index, leaf = line.get("index"), line.get("leaf")
+    if not isinstance(index, int) or not isinstance(leaf, str):
+        raise Untrue("an entry has an index and a leaf")
+    done.entries += 1
+    computed = hashlib.sha256(b"\x00" + leaf.encode()).digest()
+
+    def wrong(code: str, message: str) -> None:
+        content = _content(leaf)
+        done.findings.append(Finding(code, message, index, content.get("id"), content.get("type")))
+
+    if not (leaf.startswith("{") and leaf.endswith("}")):
+        wrong("leaf", "the leaf is no JSON object")
+    if line.get("hash") != computed.hex():
+        wrong("leaf", "its bytes were altered: they do not have the hash that the log has")
+    if done.first is None:
+        content = _content(leaf)
+        done.first = (index, content.get("id"), content.get("type"))
+        if index == 0 and content.get("type") == "audit.epoch.started":
+            done.cited = content.get("public")
+    elif index <= done.last or (work.complete and index != done.last + 1):
+        wrong("order", f"it follows index {done.last}")
+    done.last = index
+    if not work.complete:
+        try:
+            proof = [
+                decode_base64(str(one), "a hash of the proof") for one in line.get("proof", ())
+            ]
+            check_inclusion(computed, index, work.head, proof)
+        except Untrue as error:
+            wrong("proof", str(error))
+    private = line.get("private")
+    said = _COMMITTED.search(leaf)
+    if private == "withheld" and said:
+        done.withheld += 1
+    elif private is not None or said or '"private"' in leaf:
+        # A leaf that is not written as the log writes them is read in full.
+        commitment = said.group(1) if said else _content(leaf).get("private")
+        _check_private(private, commitment, done, wrong)
+    return computed
+
+
+# Where the log's leaves, whose keys are sorted, commit to a payload; no text before it can look so,
+# since a quotation mark within a text is escaped.
+_COMMITTED = re.compile('"private":"([0-9a-f]{64})","public":{')
+
+
+def _content(leaf: str) -> dict[str, Any]:
+    try:
+        content = json.loads(leaf)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _check_private(
+    private: Any, commitment: Any, done: _Checked, wrong: Callable[[str, str], None]
+) -> None:
+    if commitment is None:
+        if private is not None:
+            wrong("payload", "it has a private payload that the log does not know")
+    elif private == "withheld":
+        done.withheld += 1
+    elif private == "erased":
+        done.erased += 1
+    elif isinstance(private, dict):
+        try:
+            salt = decode_base64(str(private.get("salt")), "the salt")
+            data = decode_base64(str(private.get("data")), "the payload")
+        except Untrue as error:
+            wrong("payload", str(error))
+            return
+        done.payloads += 1
+        if hmac.digest(salt, data, "sha256").hex() != commitment:
+            wrong("payload", "its private payload was altered: the log is committed to another")
+    else:
+        wrong("payload", "its private payload is gone, and no entry says that it was erased")
+
+
 class _Section:
-    """One epoch of an export, read line by line in bounded memory."""
+    """One epoch of an export, read in bounded memory."""
 
     def __init__(
         self,
@@ -367,68 +528,31 @@ class _Section:
         self.older = [one for one in older if one.origin == self.head.origin]
         self.extended: set[Checkpoint] = set()
         self.cited: dict[str, Any] | None = None
+        self.planned = 0
 
-    def entry(self, line: dict[str, Any]) -> None:
-        """Check one entry: place, hash, proof, private payload."""
-        index, leaf = line.get("index"), line.get("leaf")
-        if not isinstance(index, int) or not isinstance(leaf, str):
-            raise Untrue("an entry has an index and a leaf")
-        self.result.entries += 1
-        data = leaf.encode()
-        computed = leaf_hash(data)
-        try:
-            content = json.loads(leaf)
-            if not isinstance(content, dict):
-                raise ValueError
-        except ValueError:
-            content = {}
+    def room(self) -> int:
+        """Return how many entries the next chunk takes: it ends where an older checkpoint does."""
+        sizes = [one.size - self.planned for one in self.older if one.size > self.planned]
+        return min([CHUNK, *sizes]) if self.complete else CHUNK
 
-        def wrong(code: str, message: str) -> None:
-            self.result.findings.append(
-                Finding(code, message, index, content.get("id"), content.get("type"))
-            )
-
-        if index == 0 and content.get("type") == "audit.epoch.started":
-            self.cited = content.get("public")
-        if not content:
-            wrong("leaf", "the leaf is no JSON object")
-        if line.get("hash") != computed.hex():
-            wrong("leaf", "its bytes were altered: they do not have the hash that the log has")
-        if index <= self.last or (self.complete and index != self.last + 1):
-            wrong("order", f"it follows index {self.last}")
-        self.last = index
-        self.tree.append(computed)
+    def take(self, done: _Checked) -> None:
+        """Add what a chunk amounts to. Chunks come in their order."""
+        result = self.result
+        if done.first is not None:
+            index, entry, kind = done.first
+            if index <= self.last or (self.complete and index != self.last + 1):
+                message = f"it follows index {self.last}"
+                result.findings.append(Finding("order", message, index, entry, kind))
+            self.last = done.last
+            self.cited = self.cited or done.cited
+        result.findings += done.findings
+        result.entries += done.entries
+        result.payloads += done.payloads
+        result.withheld += done.withheld
+        result.erased += done.erased
+        for level, node in done.nodes:
+            self.tree.append(node, level)
         self._compare_older()
-        if not self.complete:
-            try:
-                proof = [
-                    decode_base64(str(one), "a hash of the proof") for one in line.get("proof", ())
-                ]
-                check_inclusion(computed, index, self.head, proof)
-            except Untrue as error:
-                wrong("proof", str(error))
-        self._private(line.get("private"), content.get("private"), wrong)
-
-    def _private(self, private: Any, commitment: Any, wrong: Callable[[str, str], None]) -> None:
-        if commitment is None:
-            if private is not None:
-                wrong("payload", "it has a private payload that the log does not know")
-        elif private == "withheld":
-            self.result.withheld += 1
-        elif private == "erased":
-            self.result.erased += 1
-        elif isinstance(private, dict):
-            try:
-                salt = decode_base64(str(private.get("salt")), "the salt")
-                data = decode_base64(str(private.get("data")), "the payload")
-            except Untrue as error:
-                wrong("payload", str(error))
-                return
-            self.result.payloads += 1
-            if hmac.new(salt, data, hashlib.sha256).hexdigest() != commitment:
-                wrong("payload", "its private payload was altered: the log is committed to another")
-        else:
-            wrong("payload", "its private payload is gone, and no entry says that it was erased")
 
     def _compare_older(self) -> None:
         if not self.complete:
@@ -495,36 +619,110 @@ class _Section:
                 )
 
 
+class _Chunks:
+    """Gathers entry lines into chunks and has them checked, in order, a few ahead of the reader."""
+
+    def __init__(
+        self, pool: Executor | None, processes: int, progress: Callable[[int], None]
+    ) -> None:
+        self._pool, self._ahead, self._progress = pool, 2 * processes, progress
+        self._lines: list[bytes] = []
+        self._number = 0
+        self._room = 0
+        self._section: _Section | None = None
+        self._waiting: deque[Future[_Checked]] = deque()
+
+    def begin(self, section: _Section) -> None:
+        self._section, self._room = section, section.room()
+
+    def add(self, raw: bytes, number: int) -> None:
+        if not self._lines:
+            self._number = number
+        self._lines.append(raw)
+        if len(self._lines) >= self._room:
+            self._send()
+
+    def finish(self) -> None:
+        """Wait for all that was handed out."""
+        if self._lines:
+            self._send()
+        while self._waiting:
+            self._take(self._waiting.popleft().result())
+
+    def _send(self) -> None:
+        section = self._section
+        assert section is not None
+        work = _Work(
+            b"".join(self._lines), self._number, section.planned, section.complete, section.head
+        )
+        section.planned += len(self._lines)
+        self._lines, self._room = [], section.room()
+        if self._pool is None:
+            self._take(_check_entries(work))
+            return
+        self._waiting.append(self._pool.submit(_check_entries, work))
+        if len(self._waiting) > self._ahead:
+            self._take(self._waiting.popleft().result())
+
+    def _take(self, done: _Checked) -> None:
+        assert self._section is not None
+        self._section.take(done)
+        self._progress(self._section.result.entries)
+
+
 def verify_lines(
     lines: Iterable[bytes],
     vkeys: Sequence[str],
     older: Sequence[str] = (),
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> Result:
-    """Verify an export in JSON lines, in bounded memory. `older` holds notes from earlier."""
+    """Verify an export in JSON lines, in bounded memory. `older` holds notes from earlier.
+
+    With more than one process the caller's main module must be safe to import.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=spawn) if processes > 1 else None
+    with pool or nullcontext():
+        return _verify_lines(lines, vkeys, older, progress, pool, processes)
+
+
+def _verify_lines(
+    lines: Iterable[bytes],
+    vkeys: Sequence[str],
+    older: Sequence[str],
+    progress: Progress | None,
+    pool: Executor | None,
+    processes: int,
+) -> Result:
     result = Result()
     held = [open_checkpoint(note, vkeys) for note in older]
     section: _Section | None = None
     before: Checkpoint | None = None
     seen: set[str] = set()
     total, ended = 0, False
+    chunks = _Chunks(pool, processes, lambda done: progress(done, total) if progress else None)
     for number, raw in enumerate(lines, 1):
+        if section and raw.startswith(b'{"kind":"entry"') and raw.endswith(b"\n"):
+            chunks.add(raw, number)
+            continue
         try:
             line = json.loads(raw)
             kind = line["kind"]
             if number == 1 and (kind != "export" or line.get("format") != FORMAT):
                 raise Untrue(f"this is no {FORMAT}")
+            if kind == "entry" and section:
+                chunks.add(raw.strip() + b"\n", number)
+                continue
+            chunks.finish()
             if kind == "export":
                 total = int(line.get("entries") or 0)
             elif kind == "epoch":
                 _close(section, before)
                 before = section.head if section else None
                 section = _Section(line, vkeys, held, result)
+                chunks.begin(section)
                 seen.add(section.head.origin)
-            elif kind == "entry" and section:
-                section.entry(line)
-                if progress and result.entries % 2000 == 0:
-                    progress(result.entries, total)
             elif kind == "consistency" and section:
                 section.consistency(line)
             elif kind == "end":
@@ -540,6 +738,7 @@ def verify_lines(
             result.add("format", f"line {number}: {error}")
             if number == 1:
                 return result
+    chunks.finish()
     _close(section, before)
     if not ended:
         result.add("size", "the export was cut: its last line is missing")
@@ -564,40 +763,56 @@ def verify_tiles(folder: Path, vkeys: Sequence[str], older: Sequence[str] = ()) 
     head = open_checkpoint((folder / "checkpoint").read_text(), vkeys)
     result.heads.append(head)
     held = [open_checkpoint(note, vkeys) for note in older]
-    tree = Tree()
-    hashes: list[bytes] = []
+    tree, tiles = Tree(), _Tiles(folder, head.size, result)
     for n in range((head.size + 255) // 256):
         for leaf in _bundle(folder / _tile("entries", n, head.size)):
-            hashes.append(leaf_hash(leaf))
-            tree.append(hashes[-1])
+            tree.append(leaf_hash(leaf))
+            tiles.add(0, leaf_hash(leaf))
             for one in held:
                 if one.size == tree.size and one.root != tree.root():
                     result.add(
                         "history", f"the log was rewritten: you hold other {one.size} entries"
                     )
+    tiles.finish()
     result.entries = tree.size
     if (tree.size, tree.root()) != (head.size, head.root):
         result.add("root", "the entries do not have the root that the log has signed")
     for one in held:
         if one.origin != head.origin or one.size > head.size:
             result.add("history", f"the log was cut: you hold {one.size} entries of {one.origin}")
-    level = 0
-    while hashes:
-        above: list[bytes] = []
-        for n in range((len(hashes) + 255) // 256):
-            wanted = hashes[256 * n : 256 * (n + 1)]
-            path = folder / _tile(str(level), n, len(hashes))
-            if not path.is_file() or path.read_bytes() != b"".join(wanted):
-                result.add(
-                    "tile", f"{path.relative_to(folder)} is missing or is not what the entries give"
-                )
-            if len(wanted) == 256:
-                full = Tree()
-                for one_hash in wanted:
-                    full.append(one_hash)
-                above.append(full.root())
-        level, hashes = level + 1, above
     return result
+
+
+class _Tiles:
+    """Compares each tile with what the entries give; holds one unfinished tile of each level."""
+
+    def __init__(self, folder: Path, size: int, result: Result) -> None:
+        self._folder, self._size, self._result = folder, size, result
+        self._open: list[list[bytes]] = []
+        self._done: list[int] = []
+
+    def add(self, level: int, node: bytes) -> None:
+        if level == len(self._open):
+            self._open.append([])
+            self._done.append(0)
+        self._open[level].append(node)
+        if len(self._open[level]) == 256:
+            full = self._open[level]
+            self._compare(level)
+            self.add(level + 1, fold(full))
+
+    def finish(self) -> None:
+        for level, hashes in enumerate(self._open):
+            if hashes:
+                self._compare(level)
+
+    def _compare(self, level: int) -> None:
+        wanted, n = b"".join(self._open[level]), self._done[level]
+        path = self._folder / _tile(str(level), n, self._size >> 8 * level)
+        if not path.is_file() or path.read_bytes() != wanted:
+            name = path.relative_to(self._folder)
+            self._result.add("tile", f"{name} is missing or is not what the entries give")
+        self._open[level], self._done[level] = [], n + 1
 
 
 def _tile(level: str, n: int, count: int) -> str:
@@ -635,6 +850,7 @@ def verify_export(
     vkeys: Sequence[str],
     older: Sequence[str] = (),
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> Result:
     """Verify an export: a JSON lines file, a folder or .zip with one, or a folder of tlog-tiles.
 
@@ -646,7 +862,7 @@ def verify_export(
     if path.is_dir() and not (path / "export.jsonl").exists() and (path / "checkpoint").exists():
         return verify_tiles(path, vkeys, older)
     with _opened(path) as lines:
-        return verify_lines(lines, vkeys, older, progress)
+        return verify_lines(lines, vkeys, older, progress, processes)
 
 
 def own_vkeys(path: str | Path) -> list[str]:
@@ -670,6 +886,13 @@ def _texts(values: Sequence[str]) -> list[str]:
     return texts
 
 
+def _processes(export: Path) -> int:
+    """One process for a small export: starting others takes longer than checking it."""
+    if export.is_dir():
+        export /= "export.jsonl"
+    return (os.cpu_count() or 1) if export.is_file() and export.stat().st_size > 20_000_000 else 1
+
+
 def _bar(done: int, total: int) -> None:
     share = done / total if total else 0
     sys.stderr.write(f"\r[{'#' * int(30 * share):30}] {done:,} of {total:,} entries")
@@ -688,6 +911,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", action="append", default=[], help="a file you have held since earlier"
     )
+    parser.add_argument(
+        "--processes", type=int, default=0, help="how many check entries; all cores by default"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     try:
         options = parser.parse_args(arguments)
@@ -697,7 +923,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         vkeys = _texts(options.vkey) or own_vkeys(options.export)
         older = [Path(name).read_text() for name in options.checkpoint]
-        result = verify_export(options.export, vkeys, older, show)
+        processes = options.processes or _processes(Path(options.export))
+        result = verify_export(options.export, vkeys, older, show, processes)
     except (Untrue, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         print(f"cannot be verified: {error}")
         return 1

@@ -1,12 +1,18 @@
+import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from audit import notes, sequencer, verification
 from audit.highwater import HighWaterFile
 from audit.management.progress import Bar
+from audit.models import Leaf
+
+# Starting processes takes about two seconds each.
+_LARGE = 50_000
 
 
 class Command(BaseCommand):
@@ -24,6 +30,13 @@ class Command(BaseCommand):
             help="a checkpoint from outside that the log must extend",
         )
 
+        parser.add_argument(
+            "--processes",
+            type=int,
+            default=0,
+            help="how many read the entries; by default all cores for a large log on PostgreSQL",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             trusted = [notes.parse_vkey(text) for text in options["vkey"]] or None
@@ -31,6 +44,7 @@ class Command(BaseCommand):
                 trusted=trusted,
                 older=[path.read_text() for path in options["checkpoint"]],
                 marks=HighWaterFile(sequencer.folder()),
+                processes=options["processes"] or _processes(),
                 progress=Bar(self.stderr, "entries"),
             )
         except (notes.NoteError, OSError) as error:
@@ -48,3 +62,8 @@ class Command(BaseCommand):
                 f"{len(report.findings)} findings: the log is not whole", returncode=1
             )
         self.stdout.write("the log is whole")
+
+
+def _processes() -> int:
+    large = connection.vendor == "postgresql" and Leaf.objects.count() > _LARGE
+    return os.cpu_count() or 1 if large else 1
