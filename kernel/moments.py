@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from kernel.errors import Invalid
 
-
 # What RFC 3339 takes; Python reads weeks and forms without separators, too.
 _SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}([Tt ].+)?", re.ASCII)
 

@@ -6,7 +6,6 @@ from uuid import UUID
 from django.conf import settings
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,6 +13,7 @@ from rest_framework.views import APIView
 from accounts.access import visible
 from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
+from kernel.errors import Forbidden
 from kernel.moments import parse_rfc3339
 from kernel.rest.pagination import NewestFirst
 from kernel.rest.serializers import Nothing
@@ -29,6 +29,9 @@ from monitoring.api.forms import (
 )
 from monitoring.configs import data_format
 from monitoring.models import Breach, Monitor, ObservationBatch
+from registry.api.base import reader_of
+from registry.api.uploads import LimitedMultiPartParser
+from registry.models import RegisteredModel
 from registry.schemas import guess_media_type
 
 _PLACE = ("version__model", "use", "environment")
@@ -99,7 +102,18 @@ class Observations(APIView):
     """Batches of production data: `multipart/form-data`, idempotent by the batch's id."""
 
     actions: ClassVar = {"GET": "model.read", "POST": "observation.send"}
-    parser_classes = (MultiPartParser,)
+    parser_classes = (LimitedMultiPartParser,)
+
+    def upload_limit(self) -> int:
+        return int(settings.COUNTERSIGN.max_evidence_bytes)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who may read no model sends no data about one: said before the first byte is taken."""
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST":
+            readable = visible(RegisteredModel.objects.all(), reader_of(request))
+            if not readable.exists():
+                raise Forbidden("you hold no role on any model", code="not_permitted")
 
     @extend_schema(responses=BatchShown(many=True))
     def get(self, request: Request) -> Response:

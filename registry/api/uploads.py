@@ -111,6 +111,38 @@ class StoreMultiPartParser(RestMultiPartParser):
         return DataAndFiles(data, files)
 
 
+class LimitUploadHandler(FileUploadHandler):
+    """Lets bytes by to the next handler, up to a limit."""
+
+    def __init__(self, request: Any, limit: int) -> None:
+        super().__init__(request)
+        self._limit = limit
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        if start + len(raw_data) > self._limit:
+            raise TooLarge(
+                f"the file is larger than {self._limit} bytes", field=self.field_name or "file"
+            )
+        return raw_data
+
+    def file_complete(self, file_size: int) -> Any:
+        return None
+
+
+class LimitedMultiPartParser(RestMultiPartParser):
+    """`multipart/form-data` whose files Django keeps, none larger than the view's `upload_limit`."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None
+    ) -> "DataAndFiles[Any, Any]":
+        context = parser_context or {}
+        request = context["request"]._request
+        limit = LimitUploadHandler(request, context["view"].upload_limit())
+        if limit.__class__ not in map(type, request.upload_handlers):
+            request.upload_handlers.insert(0, limit)
+        return super().parse(stream, media_type, parser_context)
+
+
 class StreamParser(BaseParser):
     """`application/octet-stream`: the body is the file."""
 

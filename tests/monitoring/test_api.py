@@ -1,5 +1,6 @@
 """REST: what is asked, what is answered, and who is answered at all."""
 
+import dataclasses
 import json
 from uuid import uuid4
 
@@ -156,6 +157,39 @@ def test_a_run_is_cancelled_once(client):
     response = post(client, f"/check-runs/{run.pk}/cancel/", {}, **developer)
     assert response.json()["state"] == "cancelled"
     assert post(client, f"/check-runs/{run.pk}/cancel/", {}, **developer).status_code == 409
+
+
+def batch_of(watch, data):
+    return {
+        "model": watch.version.model.name,
+        "version": watch.version.number,
+        "environment": watch.environment.name,
+        "batch_id": "june",
+        "window_start": "2026-06-01T00:00:00Z",
+        "window_end": "2026-06-30T00:00:00Z",
+        "file": SimpleUploadedFile("june.csv", data, content_type="text/csv"),
+    }
+
+
+def test_a_batch_that_is_too_large_is_not_taken_in_whole(client, settings, monkeypatch):
+    settings.COUNTERSIGN = dataclasses.replace(settings.COUNTERSIGN, max_evidence_bytes=1000)
+    kept = []
+    monkeypatch.setattr("monitoring.services.batches.put", lambda *_, **__: kept.append(1))
+    response = client.post(
+        f"{API}/observations/", batch_of(helpers.monitor(), b"a" * 5000), **signed_in(Role.OPERATOR)
+    )
+    assert response.status_code == 413
+    assert fields_of(response) == {"file"}
+    assert not kept, "it was refused while it was read"
+
+
+def test_who_may_read_nothing_sends_no_byte(client, monkeypatch):
+    monkeypatch.setattr(
+        "registry.api.uploads.LimitUploadHandler.receive_data_chunk",
+        lambda *_: pytest.fail("bytes were taken"),
+    )
+    response = client.post(f"{API}/observations/", batch_of(helpers.monitor(), b"x"), **signed_in())
+    assert response.status_code == 403
 
 
 # Who is not answered
