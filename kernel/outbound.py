@@ -83,13 +83,33 @@ def post(
         connection.close()
 
 
+# Their addresses carry an IPv4 address, which a gateway on the way may turn them into: NAT64 (RFC 6052,
+# RFC 8215) and 6to4 (RFC 3056).
+_TRANSLATED = tuple(
+    ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
+)
+
+
+def is_public(address: str) -> bool:
+    """Is it an address of the public internet, of one host, by itself and not by translation?"""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        elif any(parsed in network for network in _TRANSLATED):
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
 def _connect(host: str, port: int, timeout: float, *, exempt: bool) -> socket.socket:
     refused: str | None = None
     failure: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        if not exempt and not ipaddress.ip_address(address[0]).is_global:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(f"{host} is no name of a host") from None
+    for family, kind, protocol, _, address in found:
+        if not exempt and not is_public(str(address[0])):
             refused = str(address[0])
             continue
         sock = socket.socket(family, kind, protocol)

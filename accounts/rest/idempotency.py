@@ -66,7 +66,7 @@ def _answer(self: Any, view: View, request: Request, args: Any, kwargs: Any) -> 
 
 
 def _claim(request: Request, key: str) -> tuple[IdempotencyRecord | None, HttpResponse | None]:
-    digest = _request_digest(request)
+    digest, path = _request_digest(request), request.path[:300]
     wanted = {"user_id": request.user.pk, "key": key}
     at = now()
     IdempotencyRecord.objects.filter(**wanted, created_at__lt=at - LIFETIME).delete()
@@ -77,13 +77,16 @@ def _claim(request: Request, key: str) -> tuple[IdempotencyRecord | None, HttpRe
         with transaction.atomic():
             return (
                 IdempotencyRecord.objects.create(
-                    **wanted, path=request.path, request_digest=digest, created_at=at
+                    **wanted, path=path, request_digest=digest, created_at=at
                 ),
                 None,
             )
     except IntegrityError:
-        first = IdempotencyRecord.objects.get(**wanted)
-    if (first.path, first.request_digest) != (request.path, digest):
+        first = IdempotencyRecord.objects.filter(**wanted).first()
+    if first is None:
+        # It failed, and gave the key back, between the two looks.
+        raise Conflict("the first request with this key has just failed", code="in_progress")
+    if (first.path, first.request_digest) != (path, digest):
         raise Unprocessable(
             "the key was used for another request; take a new one", field="Idempotency-Key"
         )

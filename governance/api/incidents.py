@@ -25,7 +25,9 @@ from monitoring.api import finding
 _INCIDENTS = Incident.objects.select_related(
     "version__model", "use", "environment", "classified_by", "closed_by"
 )
-_FINDINGS = Finding.objects.select_related("version__model", "owner", "closed_by")
+_FINDINGS = Finding.objects.select_related("version__model", "owner", "closed_by").prefetch_related(
+    "approvals"
+)
 _REQUESTS = RetrainingRequest.objects.select_related("version__model", "answered_by")
 _OF_VERSION = {"model": FILTERS["model"], "version": FILTERS["version"]}
 

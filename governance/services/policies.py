@@ -154,6 +154,8 @@ def bind_policy(
 def unbind_policy(binding: PolicyBinding, *, actor: Actor) -> PolicyBinding:
     """Let a policy govern no longer. Where no other does, the gate denies."""
     require(actor, "policy.publish")
+    # As in binding, so that an end that is on record is not moved by whoever binds another meanwhile.
+    Environment.objects.select_for_update().get(pk=binding.environment_id)
     row = PolicyBinding.objects.select_for_update().get(pk=binding.pk)
     if row.until is not None:
         raise Conflict("the policy governs there no longer")

@@ -37,7 +37,7 @@ class Checks(APIView):
     @extend_schema(responses=RunListed(many=True))
     def get(self, request: Request, name: str, number: int) -> Response:
         version = finding.version_of(request, name, number)
-        runs = _RUNS.filter(version=version)
+        runs = _RUNS.filter(version=version).defer("plots", "notes", "timings", "sandbox")
         runs = finding.filtered(
             request,
             runs,

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Prefetch
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -28,7 +29,7 @@ from monitoring.api.forms import (
     ResolveRequest,
 )
 from monitoring.configs import data_format
-from monitoring.models import Breach, Monitor, ObservationBatch
+from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch
 from registry.api.base import reader_of
 from registry.api.uploads import LimitedMultiPartParser
 from registry.models import RegisteredModel
@@ -36,7 +37,10 @@ from registry.schemas import guess_media_type
 
 _PLACE = ("version__model", "use", "environment")
 _MONITORS = Monitor.objects.select_related(*_PLACE, "reference")
-_BATCHES = ObservationBatch.objects.select_related(*_PLACE).prefetch_related("runs")
+_BATCHES = ObservationBatch.objects.select_related(*_PLACE).prefetch_related(
+    # Of a run its id alone is shown; what it measured can be large.
+    Prefetch("runs", CheckRun.objects.only("pk", "batch"))
+)
 _BREACHES = Breach.objects.select_related(*_PLACE)
 _FILTERS = {
     "model": "version__model__name",

@@ -51,11 +51,11 @@ def record_deployment(
     live = there.filter(kind=kind, live_until=None)
     if kind != Deployment.Kind.CHAMPION:
         live = live.filter(version=version)
-    before = list(live.select_related("version"))
-    locked = {
-        one.pk: one for one in lock_versions([version.pk, *(old.version_id for old in before)])
-    }
+    there_now = list(live.values_list("version_id", flat=True))
+    locked = {one.pk: one for one in lock_versions([version.pk, *there_now])}
     version = locked[version.pk]
+    # Read under the locks: what ended meanwhile has its end on record already.
+    before = list(live.filter(version__in=locked).select_related("version"))
     _check(version, use, environment, artifact_digest, gate_decision_id)
     if any(old.version_id == version.pk for old in before):
         raise Conflict(f"the version is live there as {kind} already", field="version")
