@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from accounts.access import require
+from accounts.access import require, who_can
 from accounts.actors import pseudonym_of
 from audit.actor import Actor
 from audit.writing import Refused, RefusedConflict, write
@@ -88,7 +88,8 @@ def second_mode(proposal: ModeProposal, *, actor: Actor) -> EnvironmentSetting:
 
     Raises:
         Refused: `second_person` to the one who proposed it.
-        RefusedConflict: `closed` once it was agreed to or overtaken.
+        RefusedConflict: `closed` once it was agreed to or overtaken, or if who proposed it could not
+            do so any more: a laxer mode is the word of two who may.
     """
     require(actor, "environment.manage")
     current = _lock_current(proposal.environment)
@@ -100,7 +101,7 @@ def second_mode(proposal: ModeProposal, *, actor: Actor) -> EnvironmentSetting:
             object_type="mode_proposal",
             object_id=row.pk,
         )
-    if row.closed_at is not None:
+    if row.closed_at is not None or not _may_still(row):
         raise RefusedConflict(
             "closed",
             "this proposal was agreed to or overtaken",
@@ -130,10 +131,20 @@ def _lock_current(environment: Environment) -> EnvironmentSetting:
     )
 
 
+def _may_still(proposal: ModeProposal) -> bool:
+    """May who proposed it still do so?"""
+    return who_can("environment.manage").filter(pk=proposal.proposed_by_id).exists()
+
+
 def _propose(environment: Environment, mode: str, reason: str, actor: Actor) -> ModeProposal:
     at = now()
-    if ModeProposal.objects.filter(environment=environment, closed_at=None).exists():
-        raise Conflict("a laxer mode is proposed already; a second person can agree", field="mode")
+    for earlier in ModeProposal.objects.filter(environment=environment, closed_at=None):
+        if _may_still(earlier):
+            raise Conflict(
+                "a laxer mode is proposed already; a second person can agree", field="mode"
+            )
+        earlier.closed_at = at
+        earlier.save(update_fields=["closed_at"])
     row = ModeProposal.objects.create(
         environment=environment, mode=mode, reason=reason, proposed_by_id=actor.id, proposed_at=at
     )

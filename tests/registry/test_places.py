@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
+from accounts import services as accounts
 from accounts.models import Role
 from audit.writing import Refused, RefusedConflict
 from kernel.errors import Conflict, Invalid, Unprocessable
@@ -58,6 +59,20 @@ class TestModes:
         with pytest.raises(RefusedConflict):
             services.second_mode(proposal, actor=second)
         assert [one["code"] for one in refusals()] == ["second_person", "closed"]
+
+    def test_the_word_of_who_may_no_more_is_none(self, risk: Any, second: Any) -> None:
+        environment = f.make_environment(mode="enforce")
+        proposal = services.set_mode(environment, "observe", reason="fire", actor=risk)
+        assert isinstance(proposal, ModeProposal)
+        administrator = f.actor_of(f.make_user(None, Role.ADMINISTRATOR))
+        accounts.end_organisation_role(proposal.proposed_by, "risk_officer", actor=administrator)
+        with pytest.raises(RefusedConflict):
+            services.second_mode(proposal, actor=second)
+        # It stands in nobody's way either.
+        again = services.set_mode(environment, "observe", reason="fire", actor=second)
+        assert isinstance(again, ModeProposal)
+        proposal.refresh_from_db()
+        assert proposal.closed_at is not None
 
     def test_one_proposal_at_a_time_and_a_change_overtakes_it(self, risk: Any, second: Any) -> None:
         environment = f.make_environment(mode="warn")
