@@ -141,10 +141,3 @@ def runs(epoch: int, size: int, pool: Executor | None) -> Iterator[tuple[int, in
     while waiting:
         first = waiting.popleft()
         yield first[0], first[1], first[2].result()
-
-
-def begin_worker() -> None:
-    """Make a process of the pool ready: it has settings and a connection of its own."""
-    import django
-
-    django.setup()

@@ -5,17 +5,15 @@ An altered entry is named by its uuid, index and type. Against somebody who has 
 rewrites everything, only what is held outside helps: the high-water file, and older checkpoints.
 """
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Length
 
-from audit import anchors, further, merkle, notes, quick, records, signing, tiles
+from audit import anchors, further, merkle, notes, quick, records, signing, tiles, workers
 from audit.highwater import HighWater, HighWaterError, HighWaterFile
 from audit.models import Checkpoint, Entry, Epoch, Leaf, Pending, PrivatePayload, Tile
 from audit.notes import Verifier
@@ -97,7 +95,7 @@ def verify(
         if mark and mark.origin == epoch.origin and mark.size:
             outside.append(notes.Checkpoint(mark.origin, mark.size, bytes.fromhex(mark.root)))
         check = _EpochCheck(epoch, keys, outside, report)
-        with _pool(processes) as pool:
+        with workers.pool(processes) as pool:
             for step in check.run(pool):
                 done += step
                 if progress:
@@ -112,16 +110,6 @@ def verify(
     for code, message in (*anchors.problems(), *further.findings()):
         report.add(code, message)
     return report
-
-
-@contextmanager
-def _pool(processes: int) -> Iterator[Executor | None]:
-    if processes < 2:
-        yield None
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, spawn, initializer=quick.begin_worker) as pool:
-        yield pool
 
 
 def _mark(marks: HighWaterFile | None, report: Report) -> HighWater | None:
