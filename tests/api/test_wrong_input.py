@@ -94,20 +94,20 @@ def test_each_wrong_field_is_named_and_nothing_is_written(sent: Sent) -> None:
             wrongs.append((change.what, change.field, "written"))
             before = written()
     assert not wrongs, "\n".join(map(str, wrongs))
+    # And the body that all of these were made from is taken.
+    answer = sent.send(sent.body)
+    assert 200 <= answer.status_code < 300, answer.content
+    assert written() != before
 
 
-def test_nan_is_named(sent: Sent) -> None:
+def test_what_is_not_json_or_too_large(sent: Sent) -> None:
+    """NaN in each field is named; so is what is doubled; so is the body that is no object or too long."""
     before = written()
     for name in (*sent.body, changes.UNKNOWN):
         body = json.dumps({**sent.body, name: "@"}).replace('"@"', "NaN").encode()
         answer = sent.send(body)
         assert answer.status_code == 400, answer.content
         assert named(answer) == [name]
-    assert written() == before
-
-
-def test_what_is_too_large_or_no_object_of_json(sent: Sent) -> None:
-    before = written()
     for body, status, field in (
         (MEGABYTES, 413, "body"),
         (b"{", 400, None),
@@ -126,10 +126,3 @@ def test_what_is_too_large_or_no_object_of_json(sent: Sent) -> None:
     answer = sent.send(b"<body/>", "application/xml")
     assert answer.status_code == 415, answer.content
     assert written() == before
-
-
-def test_the_body_that_the_others_are_made_from_is_taken(sent: Sent) -> None:
-    before = written()
-    answer = sent.send(sent.body)
-    assert 200 <= answer.status_code < 300, answer.content
-    assert written() != before
