@@ -63,13 +63,28 @@ def _purposes(run: Mapping[str, Any], facts: Facts) -> set[Any]:
 def succeeded(
     runs: Iterable[Mapping[str, Any]], wanted: Wanted, facts: Facts
 ) -> list[Mapping[str, Any]]:
-    """The runs that ended well, of whatever grade."""
+    """The runs on the whole of the data that ended well, of whatever grade."""
+    return [run for run in _ended_well(runs, wanted, facts) if is_whole(run)]
+
+
+def _ended_well(
+    runs: Iterable[Mapping[str, Any]], wanted: Wanted, facts: Facts
+) -> list[Mapping[str, Any]]:
     return [
         run
         for run in runs
         if is_about(run, wanted.check, wanted.dataset, facts)
         and read.text(run, "state") == "succeeded"
     ]
+
+
+def is_whole(run: Mapping[str, Any]) -> bool:
+    """Did the run look at all rows of its data? Who asks for a check may narrow it to some of them, and
+    what holds of rows that somebody chose says nothing of the others."""
+    config = run.get("config", {})
+    if not isinstance(config, Mapping):
+        raise Missing("config", "of the run is not an object")
+    return not (config.get("filters") or config.get("reference_filters"))
 
 
 def newest(runs: Iterable[Mapping[str, Any]]) -> Run | None:
@@ -87,13 +102,16 @@ def newest_with(
     """The newest run of at least the grade wanted that measured `metric`: at all, or of one slice.
 
     Raises:
-        Missing: if it was measured, but never at that grade.
+        Missing: if it was measured, but never at that grade, or never on the whole of the data.
     """
-    held = [
+    measured = [
         (run, found)
-        for run in succeeded(runs, wanted, facts)
+        for run in _ended_well(runs, wanted, facts)
         if (found := tuple(_of(run, metric, about)))
     ]
+    held = [(run, found) for run, found in measured if is_whole(run)]
+    if measured and not held:
+        raise Missing(metric, "was measured on a chosen part of the data only")
     graded = [(run, found) for run, found in held if has_grade(run, wanted.grade)]
     if held and not graded:
         grades = ", ".join(sorted({_grade(run) for run, _ in held}))

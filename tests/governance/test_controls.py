@@ -415,6 +415,23 @@ def test_a_check_grows_old() -> None:
     assert status(CheckRecent(check="explainability", max_age_days=30), good()) is INSUFFICIENT
 
 
+def test_a_chosen_part_of_the_data_stands_for_nothing() -> None:
+    """Else whoever asks for a check could leave out the rows on which it fails."""
+    control = MetricAtLeast(metric="accuracy", limit=0.9)
+    part = {"filters": [{"column": "age", "least": 60}]}
+    bad, fine = measurement("accuracy", 0.5), measurement("accuracy", 0.99)
+    whole = run("run-a", "performance", bad, finished_at="2026-10-01T10:00:00Z")
+    chosen = run("run-b", "performance", fine, config=part)
+    facts = good() | {"runs": [whole, chosen]}
+    assert status(control, facts) is FAIL
+    facts["runs"] = [chosen]
+    assert status(control, facts) is INSUFFICIENT
+    facts["runs"] = [run("run-b", "performance", fine, config={"filters": []})]
+    assert status(control, facts) is PASS
+    facts["runs"] = [run("run-b", "performance", fine, config="all")]
+    assert status(control, facts) is INSUFFICIENT
+
+
 def test_failed_and_cancelled_runs_are_attempts_too() -> None:
     facts = good()
     facts["runs"] += [
