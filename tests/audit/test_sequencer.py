@@ -379,6 +379,20 @@ def test_the_lag_alarms() -> None:
         assert status.current().ok
 
 
+def test_a_sequencer_that_stands_still_stops_no_business_write() -> None:
+    start = now()
+    for second in range(0, 61, 5):
+        with time_machine.travel(start + timedelta(seconds=second), tick=False):
+            samples.note(f"after {second} s", actor=samples.ADA)
+    with time_machine.travel(start + timedelta(seconds=60), tick=False):
+        seen = status.current()
+        assert (seen.pending, seen.lag_seconds) == (13, 60.0)
+        assert "waited 60 s" in seen.alarm
+        assert samples.sequence() == 13
+        assert status.current().ok
+    assert_whole()
+
+
 def test_a_rotated_key_signs_beside_the_old_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

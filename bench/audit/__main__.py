@@ -1,0 +1,131 @@
+"""`make bench-audit`: the audit log beside what else there is, and a long log. Prints Markdown.
+
+Starts a PostgreSQL of its own with fsync on. All figures of one table come from one run, in turns, so
+that ratios mean something on a busy machine too; absolute figures say what the machine was.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+SETTINGS = "bench.audit.settings"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.audit", description=__doc__)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each variant in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--writers", type=int, default=16)
+    options = parser.parse_args()
+    from tests.servers import postgres
+
+    with (
+        tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder,
+        postgres("fsync=on", "shared_buffers=256MB", "max_wal_size=4GB") as server,
+    ):
+        os.environ |= {
+            "COUNTERSIGN_DATA_DIR": f"{folder}/data",
+            "COUNTERSIGN_DATABASE_URL": server.create("bench"),
+            "DJANGO_SETTINGS_MODULE": SETTINGS,
+        }
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        _machine()
+        _rates(options)
+        _long(options.entries, Path(folder))
+    return 0
+
+
+def _machine() -> None:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(
+        f"{len(names)} x {names[0] if names else platform.processor()}, Python {platform.python_version()}, "
+        f"load before the run {load}\n"
+    )
+
+
+def _rates(options: argparse.Namespace) -> None:
+    from bench.audit import rates
+
+    rates.fill(options.writers)
+    for work in (0.0, 0.005):
+        found = rates.measure(options.writers, options.seconds, options.rounds, work=work)
+        base = rates.median(found["no audit"])
+        said = f", {work * 1000:.0f} ms of the application's own work in each" if work else ""
+        print(
+            f"Writes with {options.writers} writers{said}; {options.rounds} rounds of {options.seconds:g} s\n"
+        )
+        print(
+            "| variant | writes/s (median) | of no audit | lowest and highest round |\n|---|---|---|---|"
+        )
+        for name, values in found.items():
+            middle = rates.median(values)
+            shares = [one / two for one, two in zip(values, found["no audit"], strict=True)]
+            print(
+                f"| {name} | {middle:,.0f} | {middle / base:.2f} | {min(shares):.2f} to {max(shares):.2f} |"
+            )
+        print(f"\n{rates.left_over()} entries waited for the sequencer when the writers stopped\n")
+        sys.stdout.flush()
+
+
+def _long(entries: int, folder: Path) -> None:
+    from audit.models import Entry, LogKey
+    from bench.audit import million
+
+    print("| log | what | measured | aim |\n|---|---|---|---|")
+    million.make_actors()
+    for total in (entries // 10, entries):
+        missing = total - Entry.objects.count()
+        name = f"{total:,} entries"
+        seconds = million.grow(missing)
+        print(f"| {name} | sequencing what is queued | {missing / seconds:,.0f} entries/s | |")
+        middle, high = million.proofs_ms()
+        print(
+            f"| {name} | inclusion proof from the database, p50 / p99 | {middle:.2f} / {high:.2f} ms | < 1 ms |"
+        )
+        took, memory = million.command(
+            "manage.py", "audit_verify", "--skip-checks", "--processes", "2", settings=SETTINGS
+        )
+        print(
+            f"| {name} | `audit_verify` in the database, 2 processes | {took:.1f} s, {memory:.0f} MB | |"
+        )
+        out = folder / f"export-{total}"
+        took, memory = million.command(
+            "manage.py", "audit_export", "--skip-checks", str(out), "--private", settings=SETTINGS
+        )
+        size = (out / "export.jsonl").stat().st_size / 1e6
+        print(f"| {name} | `audit_export`, {size:,.0f} MB | {took:.1f} s, {memory:.0f} MB | |")
+        key = LogKey.objects.get().vkey
+        for processes in (1, 2):
+            took, memory = million.command(
+                str(million.VERIFIER), str(out), "--vkey", key, "--processes", str(processes),
+                settings=SETTINGS,
+            )  # fmt: skip
+            aim = "< 10 s, flat memory" if processes == 2 and total >= 1_000_000 else ""
+            print(
+                f"| {name} | `verifier.py`, {processes} process(es) | {took:.1f} s, {memory:.0f} MB | {aim} |"
+            )
+        alone, stream = million.hashing_alone(out / "export.jsonl")
+        print(
+            f"| {name} | hashlib alone, the same digests, 1 process | {alone:.1f} s: verifying runs at {alone / took:.2f} of it | >= 0.4 |"
+        )
+        print(f"| {name} | hashlib alone, the file's bytes in one stream | {stream:.1f} s | |")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
