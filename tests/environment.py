@@ -1,12 +1,15 @@
 """The environment of all tests, loaded before Django reads its settings: a data folder of their own."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 from hypothesis import settings
 
 # Before Django reads its settings: tests never touch an installation's data.
 _DATA = tempfile.mkdtemp(prefix="countersign-tests-")
+atexit.register(shutil.rmtree, _DATA, ignore_errors=True)
 os.environ["COUNTERSIGN_DATA_DIR"] = os.path.join(
     _DATA, os.environ.get("PYTEST_XDIST_WORKER", "main")
 )

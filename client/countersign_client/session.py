@@ -136,9 +136,13 @@ class Session:
             except (OSError, http.client.HTTPException) as error:
                 failure = error
                 continue
-            if status not in {502, 504}:
+            if status in {502, 504}:
+                failure = ClientError(f"HTTP {status}")
+            elif status == 409 and b'"in_progress"' in data:
+                # Our own earlier try, whose answer was lost, is still being worked on.
+                failure = ClientError("the first request is still under way")
+            else:
                 return status, data
-            failure = ClientError(f"HTTP {status}")
         raise ClientError(f"cannot reach {self._parts.netloc}: {failure}")
 
     def _once(

@@ -13,7 +13,8 @@ class Relay(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Passes requests on. `faults` says what befalls the next ones, first first:
 
     `lose_answer`: the server does it, the client hears nothing; `drop`: it does not reach the server;
-    an integer: that status is answered for the server.
+    an integer: that status is answered for the server; `in_progress`: as the server answers while the
+    first request under a key is still under way.
     """
 
     daemon_threads = True
@@ -44,6 +45,13 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.faults.pop(0) if self.server.faults else None
         if fault == "drop":
             self.close_connection = True
+            return
+        if fault == "in_progress":
+            problem = b'{"status":409,"code":"in_progress"}'
+            self.send_response(409)
+            self.send_header("Content-Length", str(len(problem)))
+            self.end_headers()
+            self.wfile.write(problem)
             return
         if isinstance(fault, int):
             self.send_response(fault)

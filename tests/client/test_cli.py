@@ -247,6 +247,13 @@ class TestTriesAgain:
         assert run("register", folder / "countersign.toml") == 0
         assert ModelVersion.objects.count() == 1
 
+    def test_an_earlier_try_that_is_still_under_way_is_waited_for(
+        self, engineer: Any, folder: Path, between: Relay
+    ) -> None:
+        between.faults[:] = ["pass", "in_progress"]
+        assert run("register", folder / "countersign.toml") == 0
+        assert ModelVersion.objects.count() == 1
+
     def test_each_request_has_a_key_of_its_own(
         self, engineer: Any, folder: Path, between: Relay
     ) -> None:
