@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo demo-check serve test lint bench format lock clean
+.PHONY: demo demo-check serve test lint bench bench-audit format lock clean
 
 demo: $(VENV)/.installed  ## play the whole story on real data, then serve the pages
 	$(MANAGE) demo
@@ -32,6 +32,10 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev  ## start, memory and gate figures of this machine
 	$(BIN)/python -m bench
 
+bench-audit: $(VENV)/.installed-bench  ## the audit log beside others, a log of 1,000,000 entries, writers and dying sequencers
+	PYTHONPATH=.:client:$(VENV)/bench $(BIN)/python -W ignore -m bench.audit
+	COUNTERSIGN_HAMMER_SECONDS=30 $(BIN)/python -m pytest tests/audit/test_concurrency.py -k "sixteen" -p no:xdist
+
 lock:  ## resolve requirements.in anew (needs uv)
 	uv pip compile -q requirements.in --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate -o requirements.txt
 	uv pip compile -q requirements-dev.in --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate -o requirements-dev.txt
@@ -47,6 +51,10 @@ $(VENV)/.installed: requirements.txt client/pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-bench: bench/audit/requirements.txt $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(VENV)/bench -r $<
 	@touch $@
 
 clean:
