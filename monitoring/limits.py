@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 from kernel.canonical import is_number
 from kernel.errors import Invalid
+from monitoring import metrics
 
 Outcome = Literal["kept", "exceeded", "not_measured", "too_few_rows"]
 
@@ -56,7 +57,7 @@ class Limit:
             groups.append("of the feature that moved most")
         elif between:
             groups.append(f"between groups of {', '.join(between)}")
-        return " ".join([self.metric.replace("_", " "), *groups])
+        return " ".join([metrics.spoken(self.metric), *groups])
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -111,10 +111,11 @@ def read(plot: Plot | Mapping[str, Any]) -> Chart:
         raise BadPlot("series: none given")
     raw = [point for one in series for point in one["points"]]
     numeric = kind == "line" and bool(raw) and all(_is_number(point.get("x")) for point in raw)
-    names = tuple(dict.fromkeys(_name(kind, point) for point in raw))
+    digits = _digits(raw) if kind == "histogram" else 6
+    names = tuple(dict.fromkeys(_name(kind, point, digits) for point in raw))
     places = {name: float(k) for k, name in enumerate(names)}
     read_series = tuple(
-        (str(one["name"]), tuple(_point(kind, point, numeric, places) for point in one["points"]))
+        (str(one["name"]), tuple(_point(kind, point, numeric, places, digits) for point in one["points"]))
         for one in series
     )
     limit = plot.get("limit")
@@ -136,24 +137,40 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _name(kind: Kind, point: Mapping[str, Any]) -> str:
+def _digits(points: list[Mapping[str, Any]]) -> int:
+    """The fewest significant digits, from two, that still tell the edges of all bins apart."""
+    edges = {edge for point in points for edge in (point.get("from"), point.get("to"))}
+    numbers = {edge for edge in edges if isinstance(edge, float)}
+    if any(abs(edge) >= 1000 for edge in numbers):
+        return 6
+    apart = (d for d in range(2, 6) if len({f"{edge:.{d}g}" for edge in numbers}) == len(numbers))
+    return next(apart, 6)
+
+
+def _name(kind: Kind, point: Mapping[str, Any], digits: int = 6) -> str:
     if kind == "line":
         return _text(point.get("x"))
     if kind == "confusion":
         return f"actual {point.get('actual')}, predicted {point.get('predicted')}"
     if "label" in point or kind != "histogram":
         return str(point.get("label", ""))
-    return f"{_text(point.get('from'))} to {_text(point.get('to'))}"
+    return f"{_text(point.get('from'), digits)} to {_text(point.get('to'), digits)}"
 
 
-def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else "" if value is None else str(value)
+def _text(value: object, digits: int = 6) -> str:
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return "" if value is None else str(value)
 
 
 def _point(
-    kind: Kind, point: Mapping[str, Any], numeric: bool, places: Mapping[str, float]
+    kind: Kind,
+    point: Mapping[str, Any],
+    numeric: bool,
+    places: Mapping[str, float],
+    digits: int,
 ) -> Point:
-    name = _name(kind, point)
+    name = _name(kind, point, digits)
     numbers = {
         "value": point.get("y" if kind == "line" else "value"),
         "lower": point.get("lower"),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from governance.controls.facts import Facts
 from governance.controls.results import Status
+from monitoring import metrics
 
 Grade = Literal["claimed", "recomputed", "re-performed"]
 Check = Literal["performance", "fairness", "drift", "explainability", "data_quality"]
@@ -80,4 +81,5 @@ def listed(words: tuple[str, ...] | list[str], joint: str = "and") -> str:
 
 
 def spoken(name: str) -> str:
-    return name.replace("_", " ")
+    """A name of the record in words; metrics as they are called everywhere."""
+    return metrics.spoken(name)

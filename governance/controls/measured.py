@@ -30,6 +30,7 @@ from governance.controls.base import (
 from governance.controls.facts import Facts, Missing
 from governance.controls.results import Status
 from kernel.canonical import is_number
+from monitoring.metrics import titled
 
 # Metrics with a known range, so that a limit at its end, which nothing can pass, is noticed.
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -128,7 +129,7 @@ class Measured(Control):
             extras.append(f"not older than {self.max_age_days} days")
         whole = f"with its whole {self.level:.0%} interval " if self.judge_by == "interval" else ""
         return (
-            f"{spoken(self.metric).capitalize()} {self.subject()} is {whole}"
+            f"{titled(self.metric)} {self.subject()} is {whole}"
             f"{self.limits().words()}, {', '.join(extras)}."
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 from governance.controls.results import ControlResult, Mode, Status
 from governance.gate.facts import BreachFact, GateFacts
 from governance.standing import Standing, StandingReport
+from monitoring.metrics import spoken
 
 
 def identity_controls(facts: GateFacts) -> Iterator[ControlResult]:
@@ -121,13 +122,13 @@ def _not_suspended(found: StandingReport) -> ControlResult:
 
 
 def _no_breach(breaches: tuple[BreachFact, ...]) -> ControlResult:
-    metrics = ", ".join(sorted({one.metric for one in breaches}))
+    metrics = ", ".join(sorted({spoken(one.metric) for one in breaches}))
     return own_result(
         "gate.no_open_breach",
         not breaches,
         "No breach of its monitors is unresolved.",
         f"Unresolved: {metrics}." if breaches else "None is unresolved.",
-        figures=[{"label": one.metric, **one.figure} for one in breaches],
+        figures=[{"label": spoken(one.metric), **one.figure} for one in breaches],
         evidence=[one.id for one in breaches],
         remedy="Resolve the breach, or register and approve a version trained anew.",
     )

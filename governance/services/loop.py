@@ -20,6 +20,7 @@ from governance.services.retraining import answer_requests, start_request
 from governance.services.suspensions import start_suspension
 from kernel.errors import Conflict, CountersignError
 from monitoring import configs
+from monitoring.metrics import titled
 from monitoring.models import Breach, Monitor
 from monitoring.services import begin_monitor
 from registry.models import Dataset, DatasetUse, ModelVersion
@@ -116,7 +117,7 @@ def follow_up(breach: Breach, *, actor: Actor) -> bool:
     text = describe(breach)
     start_finding(
         version,
-        title=f"Breach of {breach.metric} in {breach.environment.name}",
+        title=f"{titled(breach.metric)} breached its limit in {breach.environment.title}",
         detail=text,
         severity=Finding.Severity.HIGH,
         **about,

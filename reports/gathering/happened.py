@@ -8,6 +8,7 @@ from django.db.models import Q
 from governance.models import GateDecision, Incident, Suspension
 from kernel.canonical import sha256_hex
 from kernel.moments import rfc3339
+from monitoring.metrics import spoken
 from monitoring.models import Breach
 from registry.models import Deployment
 from reports import bundle_schema as schema
@@ -52,7 +53,7 @@ def _breach(row: Breach, place: Place, index: EvidenceIndex) -> schema.Event:
     detail = row.detail
     limit = detail.get("limit") or {}
     seen = {
-        "label": row.metric.replace("_", " "),
+        "label": spoken(row.metric),
         "value": detail.get("value"),
         "lower": detail.get("lower"),
         "upper": detail.get("upper"),

@@ -5,6 +5,7 @@ from typing import Final
 
 from reportlab.platypus import Flowable
 
+from monitoring.metrics import spoken
 from reports import charts, numbers
 from reports.bundle_schema import Check, Measurement, Observation, ReportBundle, Watched
 from reports.pdf import fonts, text
@@ -79,7 +80,7 @@ def _measurements(run: Check) -> Iterator[Flowable]:
     head = ("Metric", "Slice", "Value", "Interval", "n", "Evidence")
     rows = [
         [
-            text.plain(m["metric"].replace("_", " ")),
+            text.plain(spoken(m["metric"])),
             text.plain(slice_of(m["slice"])),
             _value(m, m["unit"]),
             _interval(m, m["unit"]),
@@ -111,7 +112,7 @@ def _methods(found: list[Measurement]) -> Iterator[Flowable]:
             continue
         level = f", interval at {numbers.percent(m['level'])}" if m["level"] is not None else ""
         names = methods.setdefault(f"{m['method'] or 'method not stated'}{level}", [])
-        name = m["metric"].replace("_", " ")
+        name = spoken(m["metric"])
         if name not in names:
             names.append(name)
     if methods:
@@ -157,7 +158,7 @@ def _watched(name: str, watched: Watched) -> Iterator[Flowable]:
     found = watched["observations"]
     if not found:
         return
-    title = f"{name}: {watched['metric'].replace('_', ' ')}, {slice_of(watched['slice'])}"
+    title = f"{name}: {spoken(watched['metric'])}, {slice_of(watched['slice'])}"
     yield text.paragraph(text.plain(title, fonts.BOLD), text.CAPTION, tag="Caption")
     points = [
         {"x": o["batch"], "y": o["value"], "lower": o["lower"], "upper": o["upper"]} for o in found
@@ -166,7 +167,7 @@ def _watched(name: str, watched: Watched) -> Iterator[Flowable]:
         "kind": "line",
         "title": title,
         "x_label": "batch",
-        "y_label": watched["metric"].replace("_", " "),
+        "y_label": spoken(watched["metric"]),
         "series": [{"name": watched["metric"], "points": points}],
         "limit": {"value": watched["value"], "label": watched["limit"]},
         "unit": watched["unit"],
