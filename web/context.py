@@ -13,6 +13,7 @@ from accounts.web import actor_of
 from audit.models import Checkpoint
 from governance.models import Incident, Review
 from monitoring.models import Breach
+from web.roles import held_on_parts
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Shell:
 
     @property
     def roles(self) -> str:
-        return ", ".join(role.label for role in sorted(self._held, key=list(Role).index))
+        """What this person is here, on whatever part of the register."""
+        held = self._held | held_on_parts(self._user.pk)
+        return ", ".join(role.label for role in sorted(held, key=list(Role).index))
 
     @property
     def checkpoint(self) -> Checkpoint | None:

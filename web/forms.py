@@ -10,7 +10,14 @@ from accounts.access import Scope
 from accounts.models import Role, User
 from governance.models import Finding, Signature, Validation
 from monitoring.models import CheckKind
-from registry.models import Dataset, Environment, ModelVersion, Use
+from registry.models import (
+    Dataset,
+    Environment,
+    ModelVersion,
+    Portfolio,
+    RegisteredModel,
+    Use,
+)
 
 
 def _text(label: str, hint: str = "", *, rows: int = 4, required: bool = True) -> forms.CharField:
@@ -260,6 +267,36 @@ class NewServiceAccount(PlainForm):
 
 class GrantRole(PlainForm):
     role = forms.ChoiceField(label="Role for every model", choices=Role.choices)
+
+
+class GrantOn(PlainForm):
+    """A role on one model, or on one portfolio and so on every model in it."""
+
+    prefix = "on"
+    scoped_role = forms.ChoiceField(label="Role", choices=Role.choices)
+    subject = forms.ChoiceField(
+        label="On", help_text="A role on a portfolio reaches every model in it, later ones too."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._subjects: dict[str, RegisteredModel | Portfolio] = {
+            f"{kind}.{one.pk}": one
+            for kind, rows in (
+                ("portfolio", Portfolio.objects.order_by("name")),
+                ("model", RegisteredModel.objects.filter(retired_at=None).order_by("title")),
+            )
+            for one in rows
+        }
+        groups: dict[str, list[tuple[str, str]]] = {"Portfolios": [], "Models": []}
+        for key, one in self._subjects.items():
+            title = one.name if isinstance(one, Portfolio) else one.title
+            groups["Portfolios" if isinstance(one, Portfolio) else "Models"].append((key, title))
+        choices = [(title, rows) for title, rows in groups.items() if rows]
+        self.fields["subject"].choices = choices  # type: ignore[attr-defined]
+
+    def chosen(self) -> RegisteredModel | Portfolio:
+        return self._subjects[self.cleaned_data["subject"]]
 
 
 class ChangePassword(PlainForm):

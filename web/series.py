@@ -6,7 +6,7 @@ from typing import Any
 from kernel.moments import rfc3339
 from monitoring.limits import BETWEEN, Limit
 from reports.plots import Plot
-from web.vocabulary import label
+from web.vocabulary import between, label
 
 
 def over_time(limits: Sequence[Limit], runs: Sequence[Any], measured: Sequence[Any]) -> list[Plot]:
@@ -32,19 +32,20 @@ def over_time(limits: Sequence[Limit], runs: Sequence[Any], measured: Sequence[A
 
 def _plot(limit: Limit, points: list[dict[str, Any]]) -> Plot:
     name = label(limit.metric)
-    between = [attribute for attribute, group in limit.slice.items() if group == BETWEEN]
+    compared = [attribute for attribute, group in limit.slice.items() if group == BETWEEN]
     groups = [
         f"{attribute} {group}" for attribute, group in limit.slice.items() if group != BETWEEN
     ]
-    about = (
-        f" by {' and '.join(between)}" if between else f" of {', '.join(groups)}" if groups else ""
-    )
+    about = f" of {', '.join(groups)}" if groups else ""
+    if compared:
+        of_features = compared == ["feature"]
+        about = f", {between(limit.slice)}" if of_features else f" by {' and '.join(compared)}"
     word = "at most" if limit.op == "<=" else "at least"
     return {
         "name": limit.key,
         "kind": "line",
         "title": f"{name}{about}, by batch",
-        "x_label": "begin of the batch",
+        "x_label": "first day of the batch",
         "series": [{"name": name, "points": points}],
         "limit": {"value": float(limit.value), "label": f"{word} {limit.value:g}"},
     }

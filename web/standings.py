@@ -12,11 +12,15 @@ from governance.gate import Decision, Question, decide
 from governance.models import Approval, PolicyRevision, Suspension
 from governance.standing import Standing
 from registry.models import Environment, EnvironmentSetting, ModelVersion, Use
+from web.vocabulary import moment
+
+# What the sentence says already, so that the page does not list it a second time.
+_SAID = frozenset({"gate.not_retired", "gate.not_revoked", "gate.not_suspended", "gate.approved"})
 
 _SENTENCES = {
     Standing.RETIRED: "{version} is retired.",
     Standing.REVOKED: "The approval of {version} for {place} is revoked: {reason}.",
-    Standing.SUSPENDED: "{version} is {reason} in {place}.",
+    Standing.SUSPENDED: "{version} is suspended in {place} since {since}.",
     Standing.LAPSED: "The approval of {version} for {place} has lapsed: {reason}.",
     Standing.EXPIRED: "The approval of {version} for {place} has expired: {reason}.",
     Standing.CONDITIONAL: "{version} is approved for {place} on conditions that are not met yet.",
@@ -35,6 +39,14 @@ class Place:
     standing: str
     reason: str
     until: datetime | None
+    suspended_since: datetime | None = None
+
+    @property
+    def why(self) -> str:
+        """The reason, unless it only repeats the standing."""
+        if self.standing == Standing.SUSPENDED and self.suspended_since:
+            return f"since {moment(self.suspended_since)}"
+        return self.reason
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,21 @@ class Pronouncement:
 
     @property
     def blocking(self) -> list[ControlResult]:
-        return [result for result in self.decision.reasons if result.blocks]
+        """What stands in the way beside that which the sentence tells."""
+        return [
+            result
+            for result in self.decision.reasons
+            if result.blocks and result.control not in _SAID
+        ]
+
+    @property
+    def remark(self) -> str:
+        """How many controls do not hold and yet stop nothing."""
+        count = sum(not one.holds and not one.blocks for one in self.decision.reasons)
+        if not count:
+            return ""
+        what = "1 control does not hold, and only warns" if count == 1 else ""
+        return f"{what or f'{count} controls do not hold, and only warn'}."
 
 
 def ordered_environments() -> list[Environment]:
@@ -81,7 +107,8 @@ def places_of(version: ModelVersion) -> list[Place]:
 
 def _place(version: ModelVersion, use: Use, environment: Environment) -> Place:
     report = selectors.standing_of(version, use, environment)
-    return Place(use, environment, report.standing.value, report.reason, report.until)
+    since = min((one.interval.since for one in report.suspensions), default=None)
+    return Place(use, environment, report.standing.value, report.reason, report.until, since)
 
 
 def pronounce(version: ModelVersion, place: Place) -> Pronouncement:
@@ -103,7 +130,10 @@ def pronounce(version: ModelVersion, place: Place) -> Pronouncement:
 
 def _sentence(version: ModelVersion, place: Place, decision: Decision) -> str:
     said = _SENTENCES[Standing(place.standing)].format(
-        version=f"Version {version.number}", place=place.environment.title, reason=place.reason
+        version=f"Version {version.number}",
+        place=place.environment.title,
+        reason=place.reason,
+        since=moment(place.suspended_since) if place.suspended_since else "now",
     )
     gate = {
         "allow": "The gate lets it through.",

@@ -3,7 +3,11 @@
 A tone is never shown alone: the word and the mark say the same, for those who see no colour.
 """
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, Literal
+
+from monitoring import metrics
 
 Tone = Literal["good", "bad", "caution", "active", "quiet"]
 
@@ -47,14 +51,11 @@ _MARK_OF_WORD: Final[dict[str, str]] = {
     "suspended": "pause",
     "approve": "check",
 }
-_LABELS: Final[dict[str, str]] = {
-    "re-performed": "Re-performed",
-    "allow": "Allow",
-    "not_approved": "Not approved",
-}
 _NAMES: Final[dict[str, str]] = {
-    "data_quality": "data quality",
-    "not_a_model": "not a model",
+    "xgboost_json": "XGBoost JSON",
+    "xgboost_ubj": "XGBoost UBJ",
+    "lightgbm": "LightGBM text",
+    "onnx": "ONNX",
 }
 
 
@@ -64,14 +65,35 @@ def key(word: object) -> str:
 
 def label(word: object) -> str:
     """`not_approved` as `Not approved`."""
-    text = str(word)
-    return _LABELS.get(text.lower()) or plain(text)[:1].upper() + plain(text)[1:]
+    words = plain(word)
+    return words[:1].upper() + words[1:]
 
 
 def plain(word: object) -> str:
-    """`data_quality` as `data quality`."""
+    """`data_quality` as `data quality`; a metric as it is called everywhere."""
     text = str(word)
-    return _NAMES.get(text) or (text.lower() if text.isupper() else text).replace("_", " ")
+    return _NAMES.get(text) or metrics.spoken(text.lower() if text.isupper() else text)
+
+
+def moment(at: datetime) -> str:
+    """An instant as pages print it: `20 Nov 2026, 15:52 UTC`."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def between(slice_: Mapping[str, str]) -> str:
+    """Whom or what a measurement is about: `{"sex": "Female"}` as `sex: Female`.
+
+    The empty slice is everybody, `*` compares groups, and of features it is the one that moved most.
+    """
+    if slice_ == {"feature": "*"}:
+        return "the feature that moved most"
+    if not slice_:
+        return "overall"
+    return ", ".join(
+        f"between groups of {name}" if group == "*" else f"{name}: {group}"
+        for name, group in slice_.items()
+    )
 
 
 def tone(word: object) -> Tone:

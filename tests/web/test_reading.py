@@ -106,12 +106,12 @@ def _more_entries(scene: Scene) -> None:
     [
         ("/", _more_reviews, 34),
         ("/reviews/", _more_reviews, 25),
-        ("/models/", _more_models, 15),
+        ("/models/", _more_models, 17),
         ("/models/{model}/", _more_versions, 45),
-        ("/gate/", _more_decisions, 15),
-        ("/monitoring/", _more_batches, 21),
+        ("/gate/", _more_decisions, 16),
+        ("/monitoring/", _more_batches, 23),
         ("/people/", _more_people, 20),
-        ("/audit/", _more_entries, 25),
+        ("/audit/", _more_entries, 26),
     ],
 )
 def test_lists_ask_the_database_a_bounded_number_of_times(

@@ -1,22 +1,30 @@
 """Small helpers that templates call. They print what they are given and read nothing."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django import template
 from django.forms import BoundField
 from django.template.context import Context
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from kernel.canonical import digest as digest_of
 from kernel.moments import now, rfc3339
 from reports import charts, numbers
-from reports.plots import BadPlot
-from web import vocabulary
+from reports.plots import BadPlot, read
+from web import results, vocabulary
 
 register = template.Library()
+
+_HEX = re.compile(r"[0-9a-f]{40,64}")
+# What a chart is drawn for, in points: half of a page's column or all of it. The stylesheet scales
+# either to about one and a half of that, so that its smallest text is no smaller than eleven pixels.
+HALF, FULL = 240.0, 500.0
+LONG_NAME = 14
 
 
 @register.simple_tag
@@ -83,13 +91,18 @@ def instant(value: datetime | None, none: str = "–") -> SafeString:
     """An instant in UTC, to the minute; the exact one is in the element."""
     if value is None:
         return format_html("{}", none)
-    at = value.astimezone(UTC)
     return format_html(
-        '<time datetime="{}" title="{}" class="nowrap">{}</time>',
-        rfc3339(at),
-        rfc3339(at),
-        f"{at.day} {at:%b %Y, %H:%M} UTC",
+        '<time datetime="{0}" title="{0}" class="nowrap">{1}</time>',
+        rfc3339(value.astimezone(UTC)),
+        vocabulary.moment(value),
     )
+
+
+@register.simple_tag
+def clock(value: datetime) -> SafeString:
+    """The time of day alone, to the second, for lists where events follow closely."""
+    at = value.astimezone(UTC)
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', rfc3339(at), f"{at:%H:%M:%S}")
 
 
 @register.simple_tag
@@ -141,10 +154,12 @@ def waited(value: datetime) -> SafeString:
 
 @register.filter
 def figure(value: Any, unit: str = "") -> str:
-    """A number as everywhere printed; what is no number is printed as it is."""
+    """A number as everywhere printed; a name of the record in words."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else str(value)
-    return numbers.figure(value, "count" if isinstance(value, int) and not unit else unit)
+        return "–" if value is None else vocabulary.plain(value)
+    if unit == "count" or (isinstance(value, int) and not unit):
+        return f"{round(value):,}"
+    return numbers.figure(value, unit)
 
 
 @register.simple_tag
@@ -175,6 +190,7 @@ def seen_figure(figure_: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "label": figure_.get("label") or "value",
         "value": numbers.UNDEFINED if value is None else figure(value, unit),
+        "digest": isinstance(value, str) and _HEX.fullmatch(value) is not None,
         "interval": numbers.interval(low, high, unit) if low is not None else "",
         "limit": "" if figure_.get("limit") is None else figure(figure_["limit"], unit),
         "n": figure_.get("n"),
@@ -183,15 +199,65 @@ def seen_figure(figure_: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@register.inclusion_tag("parts/measurements.html")
+def measurements(measured: Iterable[Any], title: str) -> dict[str, Any]:
+    """Measurements by group and in a list, under a caption."""
+    return {"title": title, "found": results.arrange(measured)}
+
+
+@register.simple_tag
+def headline(kind: str, measured: Iterable[Any]) -> SafeString:
+    """The figures that tell most of a check, on one line."""
+    return format_html_join(
+        SafeString(" · "),
+        '{} <b class="nowrap">{}</b>{}',
+        (
+            (
+                f"{vocabulary.plain(one.metric)}{_about(one)}",
+                figure(one.value, one.unit) if one.value is not None else numbers.UNDEFINED,
+                f" ({numbers.interval(one.lower, one.upper, one.unit)})"
+                if one.lower is not None
+                else "",
+            )
+            for one in results.headline(kind, measured)
+        ),
+    )
+
+
+def _about(one: Any) -> str:
+    if not one.slice:
+        return ""
+    return (
+        f", {vocabulary.between(one.slice)}"
+        if "feature" in one.slice
+        else f" by {', '.join(one.slice)}"
+    )
+
+
+@register.simple_tag
+def day_of(value: date) -> SafeString:
+    return format_html(
+        '<time datetime="{}">{}</time>', value.isoformat(), f"{value.day} {value:%b %Y}"
+    )
+
+
 @register.filter
 def slice_text(value: Mapping[str, Any] | None) -> str:
     """`{"sex": "Female"}` as `sex: Female`; the empty slice is everybody, `*` compares groups."""
-    if not value:
-        return "overall"
-    return ", ".join(
-        f"between groups of {name}" if group == "*" else f"{name}: {group}"
-        for name, group in value.items()
-    )
+    return vocabulary.between(value or {})
+
+
+@register.filter
+def grouped(value: object) -> str:
+    """A count with its thousands apart: `107,895`. What is none is printed as it is."""
+    return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)
+
+
+@register.filter
+def spaced(value: object) -> str:
+    """A name with hyphens as words: `inputs-in-production` as `Inputs in production`."""
+    text = str(value).replace("-", " ").replace("_", " ")
+    return text[:1].upper() + text[1:]
 
 
 @register.filter
@@ -231,18 +297,31 @@ def chart(plot: Mapping[str, Any], ident: str = "") -> dict[str, Any]:
     """A plot as a figure, with the table of its values behind it."""
     try:
         header, rows = charts.table(plot)
-        drawing = charts.svg(plot, width=300.0, ident=ident or None)
+        wide = _needs_width(plot)
+        ident = ident or f"chart-{digest_of(plot)[:12]}"
+        drawings = [(charts.svg(plot, width=HALF, ident=ident), "narrow" if wide else "any")]
+        if wide:
+            drawings.append((charts.svg(plot, width=FULL, ident=f"{ident}-w"), "wide"))
     except (BadPlot, KeyError, TypeError, ValueError) as problem:
         # One chart that is not as described must not take the page's figures with it.
         return {"title": plot.get("title", "Chart"), "problem": str(problem)}
     return {
         "title": plot["title"],
         # `svg` escapes every text that it writes.
-        "svg": SafeString(drawing),
+        "drawings": [(SafeString(drawing), size) for drawing, size in drawings],
+        "wide": wide,
         "header": header,
         "rows": rows,
-        "ident": ident or f"chart-{plot.get('name', '')}",
     }
+
+
+def _needs_width(plot: Mapping[str, Any]) -> bool:
+    """Rows with long names, which in half a column would be cut or leave the figures no room."""
+    described = read(plot)
+    names = max((len(name) for name in described.names), default=0)
+    return described.kind in ("bar", "interval") and (
+        names > LONG_NAME or len(described.series) > 1
+    )
 
 
 @register.inclusion_tag("parts/field.html")

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.access import roles_of
 from accounts.web import actor_of
 from governance.models import GateDecision
+from registry.models import Environment
 from web.pages import find, page, paged, seen, show
 
 ANSWERS = GateDecision.Answer.values
@@ -31,6 +32,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
         "answer": answer,
         "environment": environment,
         "answers": GateDecision.Answer.choices,
+        "environments": Environment.objects.order_by("title").values_list("name", "title"),
     }
     return show(request, "gate/list.html", context)
 
@@ -45,7 +47,12 @@ def _find(request: HttpRequest, decision_id: UUID) -> GateDecision:
 @page()
 def decision(request: HttpRequest, decision_id: UUID) -> HttpResponse:
     row = _find(request, decision_id)
-    return show(request, "gate/decision.html", {"decision": row})
+    stopping = [
+        one
+        for one in row.reasons
+        if one["mode"] == "block" and one["status"] not in ("pass", "waived")
+    ]
+    return show(request, "gate/decision.html", {"decision": row, "stopping": stopping})
 
 
 @page()

@@ -1,11 +1,13 @@
 """The models and what is known of each."""
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import slugify
 
+from accounts.models import Role
+from governance.models import Review, Suspension
 from registry.grants import grants_at
-from registry.models import Deployment, RegisteredModel, Use
+from registry.models import Deployment, RegisteredModel, RoleGrant, Use, UseTier
 from web.pages import find, page, paged, seen, show
 from web.standings import standings_of_page
 
@@ -17,10 +19,15 @@ def models(request: HttpRequest) -> HttpResponse:
         seen(RegisteredModel.objects.all(), request, "")
         .select_related("portfolio", "legal_entity")
         .annotate(
-            live=Count(
-                "versions__deployments",
-                filter=Q(versions__deployments__live_until=None),
-                distinct=True,
+            breaches=Count(
+                "versions__breaches", filter=Q(versions__breaches__resolved_at=None), distinct=True
+            ),
+            suspended=Exists(Suspension.objects.filter(version__model=OuterRef("pk"), until=None)),
+            reviewed=Exists(Review.objects.filter(version__model=OuterRef("pk"), state="open")),
+            tier=Subquery(
+                UseTier.objects.filter(use__model=OuterRef("pk"), use__retired_at=None, until=None)
+                .order_by("tier")
+                .values("tier")[:1]
             ),
         )
     )
@@ -32,7 +39,16 @@ def models(request: HttpRequest) -> HttpResponse:
             | Q(description__icontains=asked)
         )
     found = paged(request, rows.order_by("title", "name"))
-    return show(request, "models/list.html", {"page": found, "asked": asked})
+    live = Deployment.objects.filter(version__model__in=list(found), live_until=None)
+    by_model: dict[object, list[Deployment]] = {}
+    for row in live.select_related("version", "environment"):
+        by_model.setdefault(row.version.model_id, []).append(row)
+    context = {
+        "page": found,
+        "asked": asked,
+        "rows": [(one, by_model.get(one.pk, [])) for one in found],
+    }
+    return show(request, "models/list.html", context)
 
 
 @page()
@@ -55,7 +71,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "model": row,
         "uses": [(use, _tier(use)) for use in uses],
         "stakeholders": row.stakeholders.filter(until=None),
-        "grants": grants_at(row).order_by("role", "user__name"),
+        "roles": _roles(row),
         "page": versions,
         "versions": [(version, standings.get(version.pk, [])) for version in versions],
         "deployments": Deployment.objects.filter(
@@ -63,6 +79,14 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         ).select_related("version", "use", "environment"),
     }
     return show(request, "models/model.html", context)
+
+
+def _roles(model: RegisteredModel) -> list[tuple[str, list[RoleGrant]]]:
+    """Who holds which role on this model, directly or by its portfolio."""
+    held: dict[str, list[RoleGrant]] = {}
+    for grant in grants_at(model).order_by("user__name"):
+        held.setdefault(grant.role, []).append(grant)
+    return [(role.label, held[role]) for role in Role if role in held]
 
 
 def _tier(use: Use) -> object | None:

@@ -38,7 +38,12 @@ def monitoring(request: HttpRequest) -> HttpResponse:
     )
     batches = seen(
         ObservationBatch.objects.select_related("version__model", "environment").prefetch_related(
-            Prefetch("runs", CheckRun.objects.only("id", "state", "kind", "batch_id"))
+            Prefetch(
+                "runs",
+                CheckRun.objects.only("id", "state", "kind", "batch_id").prefetch_related(
+                    Prefetch("breaches", Breach.objects.only("id", "run_id"))
+                ),
+            )
         ),
         request,
     ).order_by("-received_at")
@@ -70,6 +75,8 @@ def monitor(request: HttpRequest, monitor_id: UUID) -> HttpResponse:
         "version": row.version,
         "runs": runs,
         "limits": limits,
+        "last": runs[0] if runs else None,
+        "open": row.breaches.filter(resolved_at=None).first(),
         "plots": series.over_time(limits, runs, list(measured)),
         "breaches": row.breaches.all(),
     }

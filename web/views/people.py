@@ -17,7 +17,15 @@ from accounts.web import actor_of
 from kernel.errors import CountersignError
 from kernel.moments import now
 from registry.models import RoleGrant
-from web.forms import ChangePassword, GrantRole, NewPerson, NewServiceAccount, NewToken
+from registry.services import grants
+from web.forms import (
+    ChangePassword,
+    GrantOn,
+    GrantRole,
+    NewPerson,
+    NewServiceAccount,
+    NewToken,
+)
 from web.pages import attempt, blame, page, paged, show
 
 
@@ -44,6 +52,12 @@ def _with_roles(users: list[User]) -> list[tuple[User, list[str]]]:
     current = OrganisationRole.objects.filter(user__in=users, until=None).order_by("role")
     for row in current:
         held[row.user_id].append(row.get_role_display())
+    scoped = RoleGrant.objects.filter(user__in=users, until=None).select_related(
+        "model", "portfolio"
+    )
+    for grant in scoped.order_by("role"):
+        where = grant.model.title if grant.model else grant.portfolio and grant.portfolio.name
+        held[grant.user_id].append(f"{grant.get_role_display()} on {where}")
     return [(user, held[user.pk]) for user in users]
 
 
@@ -110,6 +124,7 @@ def _person(request: HttpRequest, user: User, *, status: int = 200, **more: Any)
         ),
         "tokens": ApiToken.objects.filter(user=user),
         "role_form": GrantRole(),
+        "on_form": GrantOn(),
         "token_form": NewToken() if user.kind == User.Kind.SERVICE else None,
         "now": now(),
         **more,
@@ -149,6 +164,44 @@ def end_role(request: HttpRequest, user_id: UUID) -> HttpResponse:
     if isinstance(outcome, HttpResponse):
         return outcome
     return _person(request, user, status=outcome.status, problem=outcome.detail)
+
+
+@page("POST", action="grant.manage")
+def grant_on(request: HttpRequest, user_id: UUID) -> HttpResponse:
+    """Grant a role on one model or one portfolio."""
+    user, form = _find(user_id), GrantOn(request.POST)
+    if not form.is_valid():
+        return _person(request, user, status=400, on_form=form)
+    role, subject = form.cleaned_data["scoped_role"], form.chosen()
+    outcome = attempt(
+        request,
+        form,
+        lambda: grants.grant_role(user, role, subject, actor=actor_of(request)),
+        f"{user} is {Role(role).label.lower()} there from now on.",
+        reverse("web:person", args=[user.pk]),
+    )
+    if isinstance(outcome, HttpResponse):
+        return outcome
+    return _person(request, user, status=outcome.status, on_form=form)
+
+
+@page("POST", action="grant.manage")
+def end_grant(request: HttpRequest, grant_id: UUID) -> HttpResponse:
+    """End a role on a model or portfolio from now on."""
+    rows = RoleGrant.objects.select_related("user", "model", "portfolio")
+    row = rows.filter(pk=grant_id).first()
+    if row is None:
+        raise Http404("no such grant")
+    outcome = attempt(
+        request,
+        None,
+        lambda: grants.end_role(row, actor=actor_of(request)),
+        "The role has ended.",
+        reverse("web:person", args=[row.user_id]),
+    )
+    if isinstance(outcome, HttpResponse):
+        return outcome
+    return _person(request, row.user, status=outcome.status, problem=outcome.detail)
 
 
 @page("POST", action="user.manage")

@@ -267,9 +267,9 @@ def new_waiver(request: HttpRequest, name: str, number: int) -> HttpResponse:
         policy_of(version, place.use, place.environment, instant_for(version)) if place else None
     )
     controls = [
-        (rule.id, rule.id)
-        for rule in (policy.controls if policy else ())
-        if policy and rule.id not in policy.waivers.never
+        (one["control"], f"{one['sentence']} ({one['control']})")
+        for one in (policy.sentences() if policy else ())
+        if policy and one["control"] not in policy.waivers.never
     ]
     form = AskWaiver(controls, request.POST if request.method == "POST" else None)
     context = {"form": form, "version": version, "model": version.model, "place": place}

@@ -12,12 +12,15 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts import services as accounts
 from accounts.models import User
 from accounts.web import actor_of
+from governance import selectors
+from governance.controls.results import ControlResult, blocking
 from governance.facts import policy_document
 from governance.models import Approval, Review, Signature, Validation
 from governance.services.approvals import revoke_approval
 from governance.services.approvals import sign as sign_review
 from governance.services.reviews import withdraw_review
 from governance.services.validations import FindingRecord, write_validation
+from governance.situations import judged
 from kernel.errors import CountersignError
 from monitoring.models import CheckRun
 from web import drafts, offers
@@ -62,7 +65,8 @@ def review(request: HttpRequest, review_id: UUID) -> HttpResponse:
 def _show(request: HttpRequest, row: Review, *, status: int = 200, **forms: Any) -> HttpResponse:
     """The page, with the forms that were refused in place of fresh ones."""
     draft = drafts.take(request)
-    sentence, tone = _sentence(row)
+    stopping = _blocking_now(row)
+    sentence, tone = _sentence(row, stopping)
     policy = policy_document(row.policy_revision)
     approval = Approval.objects.filter(review=row).select_related("version__model").first()
     context = {
@@ -71,7 +75,8 @@ def _show(request: HttpRequest, row: Review, *, status: int = 200, **forms: Any)
         "version": row.version,
         "sentence": sentence,
         "tone": tone,
-        "blocking": [one for one in row.control_results if _blocks(one)],
+        "blocking": stopping,
+        "met": _met_since(row, stopping),
         "outdated": _outdated(row),
         "approvals_wanted": policy.approvals.sentence(),
         "results": newest_results(_runs(row)),
@@ -100,7 +105,25 @@ def _runs(row: Review) -> list[CheckRun]:
     return [run for run in validation_runs(row.version) if run.requested_at <= row.submitted_at]
 
 
-def _sentence(row: Review) -> tuple[str, str]:
+def _blocking_now(row: Review) -> list[ControlResult]:
+    """Of an open review, the blocking controls that do not hold now: some are met after submission."""
+    if row.state != Review.State.OPEN:
+        return []
+    return blocking(judged(row, selectors.instant_for(row.version)))
+
+
+def _met_since(row: Review, still: list[ControlResult]) -> str:
+    """How many blocking controls did not hold at submission and have been met before the signatures."""
+    if row.state not in (Review.State.OPEN, Review.State.APPROVED):
+        return ""
+    count = sum(_blocks(one) for one in row.control_results) - len(still)
+    if count < 1:
+        return ""
+    met = "1 blocking control was" if count == 1 else f"{count} blocking controls were"
+    return f"{met} met after submission."
+
+
+def _sentence(row: Review, stopping: list[ControlResult]) -> tuple[str, str]:
     what = f"Version {row.version.number}"
     place = row.environment.title
     if row.state == Review.State.APPROVED:
@@ -109,14 +132,14 @@ def _sentence(row: Review) -> tuple[str, str]:
         return f"{what} was rejected for {place} by this review.", "bad"
     if row.state != Review.State.OPEN:
         return f"This review was {row.state}; nothing can be signed here any more.", "quiet"
-    stopped = sum(_blocks(one) for one in row.control_results)
-    if not stopped:
-        return (
-            f"Every blocking control passed at submission. {what} waits for signatures.",
-            "active",
-        )
-    those = "One blocking control" if stopped == 1 else f"{stopped} blocking controls"
-    return f"{those} did not pass at submission. {what} waits for a decision.", "caution"
+    if not stopping:
+        return f"Every blocking control passes. {what} waits for signatures.", "active"
+    those, verb = (
+        ("One blocking control", "does")
+        if len(stopping) == 1
+        else (f"{len(stopping)} blocking controls", "do")
+    )
+    return f"{those} {verb} not pass. {what} waits for a decision.", "caution"
 
 
 def _outdated(row: Review) -> str:

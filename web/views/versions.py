@@ -26,6 +26,8 @@ _OFFERED = {
     "reopen": "Reopen",
     "report": "Ask for a report",
 }
+# Kinds of checks as they are read: what people ask about first stands first.
+_ORDER = ("performance", "fairness", "drift", "explainability", "data_quality")
 UNDER_WAY = (CheckRun.State.QUEUED, CheckRun.State.RUNNING)
 
 
@@ -48,7 +50,8 @@ def show_version(
     places = places_of(row)
     runs = validation_runs(row)
     offered = offers.for_version(row, places, actor_of(request))
-    baseline = approved_before(row)
+    approved = approved_before(row)
+    baseline = approved or row.parent
     draft = drafts.take(request)
     context = {
         "model": row.model,
@@ -61,16 +64,16 @@ def show_version(
             "environment"
         ),
         "findings": Finding.objects.filter(version=row, closed_at=None).select_related("owner"),
-        "runs": runs,
-        "running": sum(run.state in UNDER_WAY for run in runs),
+        **run_table(runs),
         "refresh_url": reverse("web:version-runs", args=[row.model.name, row.number]),
         "results": newest_results(runs),
         "evidence": row.evidence.select_related("blob", "added_by"),
         "data": _data(row),
         "baseline": baseline,
+        "baseline_approved": approved is not None,
         "changes": _changes(baseline, row) if baseline else [],
         "shifts": _shifts(baseline, row) if baseline else [],
-        "events": timeline.events(row),
+        "days": timeline.by_day(timeline.events(row)),
         "offers": offered,
         "refusals": offers.refusals(offered, _OFFERED),
         "check_form": AskCheck(row, initial=drafts.part(draft, "check")),
@@ -86,10 +89,9 @@ def runs(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """The table of check runs alone, for a page that refreshes it while some are under way."""
     row = find_version(request, name, number)
     found = validation_runs(row)
-    running = sum(run.state in UNDER_WAY for run in found)
-    context = {"runs": found, "running": running, "refresh_url": request.path}
+    context = {**run_table(found), "refresh_url": request.path}
     response = show(request, "parts/runs.html", context)
-    if not running:
+    if not context["running"]:
         response["HX-Refresh"] = "true"
     return response
 
@@ -98,6 +100,19 @@ def validation_runs(row: ModelVersion) -> list[CheckRun]:
     """All runs for validation, newest first; failed and cancelled ones are part of the record."""
     found = CheckRun.objects.filter(version=row, purpose=CheckRun.Purpose.VALIDATION)
     return list(found.select_related("dataset", "reference").defer("mapping", "config")[:100])
+
+
+def run_table(found: Sequence[CheckRun]) -> dict[str, Any]:
+    """The newest run of each kind and all under way; the others, which they replace, apart."""
+    kinds: set[str] = set()
+    recent: list[CheckRun] = []
+    earlier: list[CheckRun] = []
+    for run in found:
+        shown = run.state in UNDER_WAY or run.kind not in kinds
+        (recent if shown else earlier).append(run)
+        kinds.add(run.kind)
+    running = sum(run.state in UNDER_WAY for run in found)
+    return {"runs": found, "recent": recent, "earlier": earlier, "running": running}
 
 
 def newest_results(runs: Sequence[CheckRun]) -> list[tuple[CheckRun, list[Measurement]]]:
@@ -109,7 +124,10 @@ def newest_results(runs: Sequence[CheckRun]) -> list[tuple[CheckRun, list[Measur
     found: dict[Any, list[Measurement]] = {run.pk: [] for run in newest.values()}
     for one in Measurement.objects.filter(run__in=list(found)):
         found[one.run_id].append(one)
-    return [(run, found[run.pk]) for run in newest.values()]
+    return sorted(
+        ((run, found[run.pk]) for run in newest.values()),
+        key=lambda pair: _ORDER.index(pair[0].kind),
+    )
 
 
 def _data(row: ModelVersion) -> list[tuple[Dataset, list[str], list[DatasetLineage]]]:
@@ -130,10 +148,9 @@ def _open_review(row: ModelVersion) -> Review | None:
 
 
 def approved_before(row: ModelVersion) -> ModelVersion | None:
-    """The version of the same model that was approved last, other than this one."""
+    """The version of the same model before this one that was approved last."""
     approval = (
-        Approval.objects.filter(version__model_id=row.model_id)
-        .exclude(version=row)
+        Approval.objects.filter(version__model_id=row.model_id, version__number__lt=row.number)
         .select_related("version__model", "version__parent", "version__author")
         .first()
     )
@@ -165,7 +182,7 @@ def _record(row: ModelVersion) -> dict[str, Any]:
 
 _HEADLINES = (
     "accuracy",
-    "roc_auc",
+    "auc",
     "balanced_accuracy",
     "brier_score",
     "equal_opportunity_difference",
