@@ -1,7 +1,7 @@
 """Who acts: a person, a service account, or the system itself."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
 ActorKind = Literal["person", "service", "system"]
@@ -15,16 +15,17 @@ class Actor:
     """One who can be answerable for a write.
 
     `id` is the account; `pseudonym` is what the log says instead, and the map from one to the other
-    can be erased. `responsible` holds the people (their ids) who answer for a service account. `scopes`
-    are those of the API token that was used; None stands for a session, or the system.
+    can be erased. `scopes` are those of the API token that was used; None stands for a session, or the
+    system. `memo` is where the reads of one request remember what was looked up about the actor; None
+    outside of requests. No write reads it, and each write of the actor's empties it.
     """
 
     kind: ActorKind
     id: UUID
     name: str
     pseudonym: UUID
-    responsible: frozenset[UUID] = frozenset()
     scopes: frozenset[str] | None = None
+    memo: dict[object, Any] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def system(cls, name: str = "system") -> "Actor":

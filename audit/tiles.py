@@ -139,8 +139,7 @@ def append(
     tree = CompactRange(size, [reader(*node) for node in edge_nodes(size)])
     changed: dict[Tile, bytes] = {}
     fresh = list(leaves)
-    for leaf in fresh:
-        tree.append(leaf)
+    tree.extend(fresh)
     level, count = 0, size
     while fresh:
         completed: list[bytes] = []

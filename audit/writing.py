@@ -103,6 +103,9 @@ def write(function: Callable[P, T]) -> Callable[P, T]:
         except Refused as refusal:
             _record_refusal(refusal, operation, actor)
             raise
+        finally:
+            if actor.memo is not None:
+                actor.memo.clear()
 
     return wrapper
 

@@ -1,9 +1,9 @@
 """Writers and dying sequencers for the concurrency tests, as processes of their own.
 
 `python -m tests.audit.hammer write NUMBER COUNT`  one writer
-`python -m tests.audit.hammer crowd WRITERS SECONDS`  many; prints how many entries they left
-`python -m tests.audit.hammer die SECONDS FIRST`  sequencers that are killed -9 at each statement in turn, and
-between commit and high-water file; prints where
+`python -m tests.audit.hammer crowd WRITERS FILE`  many, until the file is there; prints how many entries they left
+`python -m tests.audit.hammer die SECONDS`  sequencers that are killed -9 at each statement in turn, and between
+commit and high-water file, at least once each; prints where
 
 Every fifth write is rolled back, every seventh holds its transaction open while others commit, so that
 ids commit out of order.
@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import django
@@ -52,16 +53,15 @@ def one(number: int, i: int) -> None:
         samples.note(name, actor=ACTOR, count=i)
 
 
-def crowd(writers: int, seconds: float) -> None:
-    """Let forked writers write until the time is over."""
+def crowd(writers: int, stop: Path) -> None:
+    """Let forked writers write until the file `stop` is there."""
     connections.close_all()
-    end = time.monotonic() + seconds
     reading, writing = os.pipe()
     for number in range(writers):
         if os.fork():
             continue
         done = 0
-        while time.monotonic() < end:
+        while not stop.exists():
             one(number, done)
             done += 1
         os.write(writing, f"{done}\n".encode())
@@ -75,13 +75,20 @@ def crowd(writers: int, seconds: float) -> None:
     sys.stdout.write(f"{total}\n")
 
 
-def die(seconds: float, first: int) -> None:
-    """Fork sequencers that are killed at the first statement, at the second, and so on, again and again."""
+_IDLE = 3
+
+
+def die(seconds: float) -> None:
+    """Fork sequencers that are killed at the first statement, at the second, and so on, again and again.
+
+    Ends when the time is over and a whole round was made: 0 is the moment between commit and high-water
+    file, and a step that outlives its number was shorter than that.
+    """
     connections.close_all()
     end = time.monotonic() + seconds
     killed: Counter[int] = Counter()
-    at = first
-    while time.monotonic() < end:
+    at = rounds = 0
+    while time.monotonic() < end or not rounds:
         child = os.fork()
         if not child:
             _sequence_and_die(at)
@@ -89,11 +96,9 @@ def die(seconds: float, first: int) -> None:
         if os.WIFSIGNALED(status):
             assert os.WTERMSIG(status) == signal.SIGKILL
             killed[at] += 1
-            # 0 stands for the moment between commit and high-water file.
-            at = at + 1 if at else 1
-        else:
-            # It found no work: the one at the file tries again until it died there once.
-            at = 0 if at or not killed[0] else 1
+            at += 1
+        elif os.waitstatus_to_exitcode(status) != _IDLE:
+            at, rounds = 0, rounds + 1
     places = " ".join(f"{place}:{count}" for place, count in sorted(killed.items()))
     sys.stdout.write(f"{places}\n")
 
@@ -118,9 +123,10 @@ def _sequence_and_die(at: int) -> None:
         seen = 0
         with connection.execute_wrapper(count):
             if sequencer.step():
-                break
+                os._exit(0)
         time.sleep(0.005)
-    os._exit(0)
+    # The other one took the work, or there was none.
+    os._exit(_IDLE)
 
 
 if __name__ == "__main__":
@@ -129,6 +135,6 @@ if __name__ == "__main__":
         for turn in range(int(numbers[1])):
             one(int(numbers[0]), turn)
     elif what == "crowd":
-        crowd(int(numbers[0]), float(numbers[1]))
+        crowd(int(numbers[0]), Path(numbers[1]))
     else:
-        die(float(numbers[0]), int(numbers[1]))
+        die(float(numbers[0]))
