@@ -7,17 +7,17 @@ A service asks `require` first thing, so that pages, API and commands are refuse
 is on record. An administrator or superuser has no right of its own to approve, sign or validate.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from django.db import models
 from django.db.models import Q, QuerySet
 
 from accounts.models import OrganisationRole, Role, User
 from audit.actor import Actor
-from audit.writing import Refused
+from audit.writing import Refused, is_open
 
 M = TypeVar("M", bound=models.Model)
 
@@ -245,6 +245,11 @@ class RoleSource(Protocol):
     def roles(self, user_id: Any, obj: object) -> set[Role]:
         """The roles that a user holds on `obj` now, beside those for the organisation."""
 
+    def roles_on(
+        self, user_ids: Collection[Any], objs: Collection[Any]
+    ) -> dict[tuple[Any, Any], set[Role]]:
+        """`roles` for many at once, by user's id and object's primary key, where there are any."""
+
     def holders(self, roles: Iterable[Role], obj: object) -> QuerySet[User]:
         """The users that hold one of `roles` on `obj` now, beside those for the organisation."""
 
@@ -274,6 +279,62 @@ def roles_of(user_id: Any, obj: object | None = None) -> set[Role]:
     return held
 
 
+def roles_held(actor: Actor, obj: object | None = None) -> set[Role]:
+    """`roles_of` an actor, looked up once in a request. Inside of a write it is asked afresh."""
+    held = _remembered(actor, "organisation", lambda: roles_of(actor.id))
+    return held | _roles_on(actor, obj) if obj is not None else set(held)
+
+
+def _roles_on(actor: Actor, obj: object) -> set[Role]:
+    subject = getattr(obj, "access_model", obj)
+    key = (type(subject), getattr(subject, "pk", None))
+
+    def look() -> set[Role]:
+        return {role for source in _sources for role in source.roles(actor.id, obj)}
+
+    return look() if key[1] is None else _remembered(actor, key, look)
+
+
+def _remembered(actor: Actor, key: object, look: Callable[[], set[Role]]) -> set[Role]:
+    """What `look` found about the actor when it was first asked in this request.
+
+    A write decides on what holds in its own transaction, whatever was read before.
+    """
+    if actor.memo is None or is_open():
+        return look()
+    place = ("roles", actor.id, key)
+    if place not in actor.memo:
+        actor.memo[place] = look()
+    return cast(set[Role], actor.memo[place])
+
+
+def organisation_roles(user_ids: Collection[Any]) -> dict[Any, set[Role]]:
+    """The roles for the organisation that each of the users holds now, in one query."""
+    found: dict[Any, set[Role]] = {user: set() for user in user_ids}
+    rows = OrganisationRole.objects.filter(user__in=user_ids, until=None)
+    for user, role in rows.values_list("user_id", "role"):
+        found[user].add(Role(role))
+    return found
+
+
+def roles_on(
+    user_ids: Collection[Any], objs: Collection[models.Model]
+) -> dict[tuple[Any, Any], set[Role]]:
+    """The roles of many users on many models, by user's id and model's, in a few queries.
+
+    Every pair is there, if only with no role.
+    """
+    found = {
+        (user, obj.pk): set(roles)
+        for user, roles in organisation_roles(user_ids).items()
+        for obj in objs
+    }
+    for source in _sources:
+        for pair, roles in source.roles_on(user_ids, objs).items():
+            found[pair] |= roles
+    return found
+
+
 def can(actor: Actor, action: str, obj: object | None = None) -> Answer:
     """May `actor` do `action` to `obj` now? The answer says why not."""
     rule = TABLE[action]
@@ -283,7 +344,10 @@ def can(actor: Actor, action: str, obj: object | None = None) -> Answer:
         return Answer(False, f"the token lacks the scope '{rule.scope}'")
     if rule.persons_only and actor.kind != "person":
         return Answer(False, f"a service account may not {rule.label}")
-    if rule.own or rule.roles & roles_of(actor.id, obj):
+    if rule.own or rule.roles & roles_held(actor):
+        return Answer(True)
+    # Roles on the object are asked for only where those for the organisation do not do.
+    if obj is not None and rule.roles & _roles_on(actor, obj):
         return Answer(True)
     wanted = ", ".join(sorted(role.label.lower() for role in rule.roles)) or "the service itself"
     return Answer(False, f"to {rule.label} takes one of these roles: {wanted}")
@@ -304,7 +368,7 @@ def visible(queryset: QuerySet[M], actor: Actor, path: str = "") -> QuerySet[M]:
     """The rows of `queryset` that `actor` may read. `path` leads from a row to its registered model."""
     if actor.scopes is not None and Scope.READ not in actor.scopes:
         return queryset.none()
-    if actor.kind == "system" or roles_of(actor.id):
+    if actor.kind == "system" or roles_held(actor):
         return queryset
     condition = Q()
     for source in _sources:

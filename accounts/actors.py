@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from accounts.models import Pseudonym, Responsibility, User
+from accounts.models import Pseudonym, User
 from audit.actor import Actor
 
 
@@ -16,20 +16,25 @@ def pseudonym_of(user_id: UUID) -> UUID:
     return row.pseudonym
 
 
-def actor_for(user: User, *, scopes: frozenset[str] | None = None) -> Actor:
-    """Return the actor that `user` is. `scopes` are an API token's; None stands for a session."""
-    responsible: frozenset[UUID] = frozenset()
-    if user.kind == User.Kind.SERVICE:
-        responsible = frozenset(
-            Responsibility.objects.filter(service=user, until=None).values_list("person", flat=True)
-        )
+def actor_for(
+    user: User,
+    *,
+    scopes: frozenset[str] | None = None,
+    pseudonym: UUID | None = None,
+    for_request: bool = False,
+) -> Actor:
+    """Return the actor that `user` is. `scopes` are an API token's; None stands for a session.
+
+    `pseudonym` is the user's, if it was read already. `for_request`: the actor lives as long as one
+    request, and its reads may remember what they looked up about it.
+    """
     return Actor(
         kind="service" if user.kind == User.Kind.SERVICE else "person",
         id=user.pk,
         name=str(user),
-        pseudonym=pseudonym_of(user.pk),
-        responsible=responsible,
+        pseudonym=pseudonym or pseudonym_of(user.pk),
         scopes=scopes,
+        memo={} if for_request else None,
     )
 
 

@@ -1,5 +1,6 @@
 """REST: who am I, my tokens, re-authentication; users, service accounts and roles for administrators."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import services
-from accounts.access import Scope, roles_of
+from accounts.access import Scope, organisation_roles, roles_of
 from accounts.models import ApiToken, Reauthentication, Role, User
 from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
@@ -29,14 +30,15 @@ from kernel.rest.serializers import (
 )
 
 
-def describe_user(user: User) -> dict[str, Any]:
+def describe_user(user: User, roles: Iterable[Role] | None = None) -> dict[str, Any]:
+    """`roles` are those for the organisation, if they were read already."""
     return {
         "id": str(user.pk),
         "username": user.username,
         "name": user.name,
         "kind": user.kind,
         "is_active": user.is_active,
-        "roles": sorted(role.value for role in roles_of(user.pk)),
+        "roles": sorted(role.value for role in (roles_of(user.pk) if roles is None else roles)),
     }
 
 
@@ -174,8 +176,9 @@ class Users(APIView):
 
     def get(self, request: Request) -> Response:
         pages = NewestFirst()
-        page = pages.paginate_queryset(User.objects.all(), request, view=self)
-        return pages.get_paginated_response([describe_user(user) for user in page or []])
+        page = pages.paginate_queryset(User.objects.all(), request, view=self) or []
+        roles = organisation_roles([user.pk for user in page])
+        return pages.get_paginated_response([describe_user(user, roles[user.pk]) for user in page])
 
     @extend_schema(request=UserInput, responses={201: OpenApiTypes.OBJECT})
     @idempotent

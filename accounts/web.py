@@ -13,6 +13,6 @@ def actor_of(request: HttpRequest) -> Actor:
     if isinstance(cached, Actor):
         return cached
     assert isinstance(request.user, User)
-    actor = actor_for(request.user)
+    actor = actor_for(request.user, for_request=True)
     request.actor = actor  # type: ignore[attr-defined]
     return actor

@@ -7,12 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from accounts.access import roles_of
+from accounts.access import roles_on
 from accounts.models import Responsibility
 from audit.actor import Actor
 from governance.facts import policy_document
 from governance.models import Review, Signature
-from registry.models import RegisteredModel
 
 
 def awaiting(reviews: Sequence[Review], actor: Actor) -> set[UUID]:
@@ -29,14 +28,14 @@ def awaiting(reviews: Sequence[Review], actor: Actor) -> set[UUID]:
     ]
     signed, filled = _signatures(open_, actor)
     accounts = {actor.id, *_answers_for(actor)}
-    roles = _roles(actor, {one.version.model for one in open_})
+    roles = roles_on([actor.id], {one.version.model for one in open_})
     return {
         one.pk
         for one in open_
         if one.pk not in signed
         and not accounts & _makers(one)
         and (set(policy_document(one.policy_revision).approvals.roles) - filled[one.pk])
-        & roles[one.version.model_id]
+        & roles[actor.id, one.version.model_id]
     }
 
 
@@ -50,13 +49,18 @@ def _makers(review: Review) -> set[UUID]:
     }
 
 
-def _signatures(reviews: Iterable[Review], actor: Actor) -> tuple[set[UUID], dict[UUID, set[str]]]:
+def _signatures(reviews: Sequence[Review], actor: Actor) -> tuple[set[UUID], dict[UUID, set[str]]]:
+    models = {row.pk: row.version.model for row in reviews}
+    given = list(Signature.objects.filter(review__in=models).select_related("user"))
+    roles = roles_on({one.user_id for one in given}, set(models.values()))
     signed: set[UUID] = set()
     filled: dict[UUID, set[str]] = defaultdict(set)
-    for one in Signature.objects.filter(review__in=[row.pk for row in reviews]):
+    for one in given:
         if one.user_id == actor.id:
             signed.add(one.review_id)
-        if one.decision == Signature.Decision.APPROVE:
+        # As in `situations.filled_roles`: a yes counts while who gave it still may give it.
+        still = one.user.is_active and one.role in roles[one.user_id, models[one.review_id].pk]
+        if one.decision == Signature.Decision.APPROVE and still:
             filled[one.review_id].add(one.role)
     return signed, filled
 
@@ -65,7 +69,3 @@ def _answers_for(actor: Actor) -> Iterable[UUID]:
     """Service accounts that the actor answers or answered for: stricter than a single review asks,
     which looks at the time since its version was registered; the signing itself decides."""
     return Responsibility.objects.filter(person_id=actor.id).values_list("service_id", flat=True)
-
-
-def _roles(actor: Actor, models: Iterable[RegisteredModel]) -> dict[UUID, set[str]]:
-    return {model.pk: {role.value for role in roles_of(actor.id, model)} for model in models}

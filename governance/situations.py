@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from accounts.access import can, roles_of
+from accounts.access import can, roles_held, roles_of
 from accounts.models import Responsibility, Role
 from audit.actor import Actor
 from audit.writing import Refused, RefusedConflict
@@ -172,7 +172,7 @@ def filled_roles(review: Review) -> set[str]:
 
 
 def held_roles(wanted: tuple[str, ...], version: ModelVersion, actor: Actor) -> tuple[str, ...]:
-    held = {role.value for role in roles_of(actor.id, version)}
+    held = {role.value for role in roles_held(actor, version)}
     return tuple(role for role in wanted if role in held)
 
 

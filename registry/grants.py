@@ -4,7 +4,8 @@ Guardian's direct rows say who holds a role on a model now; `RoleGrant` rows say
 alone carry the roles on portfolios, which reach every model in them.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +48,27 @@ class RegistryRoles:
         ).values_list("permission__codename", flat=True)
         inherited = current.filter(portfolio_id=subject.portfolio_id).values_list("role", flat=True)
         return {Role(name.removeprefix(_PREFIX)) for name in direct} | {Role(r) for r in inherited}
+
+    def roles_on(
+        self, user_ids: Collection[Any], objs: Collection[Any]
+    ) -> dict[tuple[Any, Any], set[Role]]:
+        models = [one for one in map(subject_of, objs) if isinstance(one, RegisteredModel)]
+        found: dict[tuple[Any, Any], set[Role]] = defaultdict(set)
+        direct = RegisteredModelUserPermission.objects.filter(
+            user__in=user_ids, content_object__in=models, permission__codename__startswith=_PREFIX
+        )
+        for user, model, name in direct.values_list(
+            "user_id", "content_object_id", "permission__codename"
+        ):
+            found[user, model].add(Role(name.removeprefix(_PREFIX)))
+        inherited = RoleGrant.objects.filter(
+            user__in=user_ids, portfolio__in={one.portfolio_id for one in models}, until=None
+        )
+        for user, portfolio, role in inherited.values_list("user_id", "portfolio_id", "role"):
+            for one in models:
+                if one.portfolio_id == portfolio:
+                    found[user, one.pk].add(Role(role))
+        return dict(found)
 
     def holders(self, roles: Iterable[Role], obj: object) -> QuerySet[User]:
         subject = subject_of(obj)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
-from accounts.access import can, roles_of, visible
+from accounts.access import can, roles_held, visible
 from audit.actor import Actor
 from kernel.errors import Conflict
 from registry.models import (
@@ -67,7 +67,7 @@ def visible_datasets(actor: Actor) -> QuerySet[Dataset]:
     """The datasets that `actor` may read: all with a role for the organisation, else those that it
     registered and those that versions of its models use, with their direct sources."""
     rows = Dataset.objects.all()
-    if actor.kind == "system" or (roles_of(actor.id) and _reads(actor)):
+    if actor.kind == "system" or (roles_held(actor) and _reads(actor)):
         return rows
     versions = visible(ModelVersion.objects.all(), actor, "model")
     used = DatasetUse.objects.filter(version__in=versions.order_by().values("pk"))

@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from accounts import tokens
 from accounts.actors import actor_for
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, Pseudonym, User
 from audit.actor import Actor
 from kernel.moments import now
 
@@ -26,7 +26,12 @@ class TokenAuthentication(authentication.BaseAuthentication):
         token = _find(text.strip())
         if token is None:
             raise exceptions.AuthenticationFailed("the token is unknown, expired or revoked")
-        request._request.actor = actor_for(token.user, scopes=frozenset(token.scopes))  # type: ignore[attr-defined]
+        request._request.actor = actor_for(  # type: ignore[attr-defined]
+            token.user,
+            scopes=frozenset(token.scopes),
+            pseudonym=getattr(token, "pseudonym", None),
+            for_request=True,
+        )
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -38,7 +43,13 @@ def _find(text: str) -> ApiToken | None:
     if parts is None:
         return None
     key, secret = parts
-    token = ApiToken.objects.select_related("user").filter(key=key).first()
+    pseudonym = Pseudonym.objects.filter(subject=OuterRef("user")).values("pseudonym")
+    token = (
+        ApiToken.objects.select_related("user")
+        .annotate(pseudonym=Subquery(pseudonym))
+        .filter(key=key)
+        .first()
+    )
     at = now()
     if (
         token is None
@@ -60,7 +71,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
     def authenticate(self, request: Request) -> Any:
         found = super().authenticate(request)
         if found is not None:
-            request._request.actor = actor_for(found[0])  # type: ignore[attr-defined]
+            request._request.actor = actor_for(found[0], for_request=True)  # type: ignore[attr-defined]
         return found
 
 

@@ -7,14 +7,14 @@ is an allow.
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
-from accounts.access import Scope, can, require, visible
+from accounts.access import can, require, visible
 from audit import checkpoints
 from audit.actor import Actor
 from audit.recording import record
@@ -46,7 +46,6 @@ class _Draft:
     collected: Collected
     decision: Decision
     envelope: dict[str, Any]
-    permitted: bool
 
 
 class _Changed(Exception):
@@ -64,12 +63,12 @@ def ask(question: Question, *, actor: Actor) -> GateDecision:
     """
     for _ in range(_TRIES):
         with facts.snapshot():
-            collected, at, permitted = _look(question, actor)
+            collected, at = _look(question, actor)
             checkpoint = checkpoints.latest()
             supersedes = _before(collected, question)
         decision = decide(collected.facts, at)
         identity, envelope = _signed(question, collected, decision, checkpoint, supersedes, actor)
-        draft = _Draft(identity, question, collected, decision, envelope, permitted)
+        draft = _Draft(identity, question, collected, decision, envelope)
         try:
             return _put_on_record(draft, actor=actor)
         except _Changed:
@@ -80,47 +79,33 @@ def ask(question: Question, *, actor: Actor) -> GateDecision:
 def still_allows(question: Question, *, actor: Actor) -> bool:
     """Would the gate allow it now? Nothing is put on record: an answer that was given is looked at."""
     with facts.snapshot():
-        collected, at, permitted = _look(question, actor)
+        collected, at = _look(question, actor)
+        permitted = any(can(actor, "gate.ask", one) for one in collected.asked_about)
     return permitted and decide(collected.facts, at).answer is Answer.ALLOW
 
 
-def _look(question: Question, actor: Actor) -> tuple[Collected, datetime, bool]:
-    """What the decision rests on, at which instant, and whether the actor may ask for it."""
+def _look(question: Question, actor: Actor) -> tuple[Collected, datetime]:
+    """What the decision rests on, and at which instant."""
     fitting = facts.candidates(question)
-    versions, permitted = _known_to(actor, fitting)
+    versions = _known_to(actor, fitting)
     hidden = bool(versions) and not question.model and len(versions) < len(fitting)
     at = max([now(), *(instant_for(version) for version in versions)])
-    return facts.collect(question, versions, at, hidden=hidden), at, permitted
+    return facts.collect(question, versions, at, hidden=hidden), at
 
 
-def _known_to(actor: Actor, versions: list[ModelVersion]) -> tuple[list[ModelVersion], bool]:
-    """Those that the actor may ask about or could read about; the others are not there for it.
-
-    And whether it may ask: about at least one of them, or about what is not there.
-    """
+def _known_to(actor: Actor, versions: list[ModelVersion]) -> list[ModelVersion]:
+    """Those that the actor may ask about or could read about; the others are not there for it."""
     allowed = [one for one in versions if can(actor, "gate.ask", one)]
     if len(allowed) == len(versions):
-        return versions, True
+        return versions
     # Whether it may read is a question of its roles; a token for the gate alone has no such scope.
-    reader = actor if actor.scopes is None else _with_scope(actor, Scope.READ)
+    reader = replace(actor, scopes=None)
     readable = set(
         visible(
             RegisteredModel.objects.filter(pk__in={one.model_id for one in versions}), reader
         ).values_list("pk", flat=True)
     )
-    known = [one for one in versions if one in allowed or one.model_id in readable]
-    return known, bool(allowed) or not known
-
-
-def _with_scope(actor: Actor, scope: Scope) -> Actor:
-    return Actor(
-        actor.kind,
-        actor.id,
-        actor.name,
-        actor.pseudonym,
-        actor.responsible,
-        frozenset({scope.value, *(actor.scopes or ())}),
-    )
+    return [one for one in versions if one in allowed or one.model_id in readable]
 
 
 def _before(collected: Collected, question: Question) -> UUID | None:
@@ -142,9 +127,9 @@ def _before(collected: Collected, question: Question) -> UUID | None:
 
 @write
 def _put_on_record(draft: _Draft, *, actor: Actor) -> GateDecision:
-    version = draft.collected.version
-    if not draft.permitted:
-        require(actor, "gate.ask", draft.collected.asked_about[0])
+    version, asked_about = draft.collected.version, draft.collected.asked_about
+    if asked_about and not any(can(actor, "gate.ask", one) for one in asked_about):
+        require(actor, "gate.ask", asked_about[0])
     if version is not None and not is_unchanged(version):
         raise _Changed
     row = _row(draft, actor)

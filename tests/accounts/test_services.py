@@ -74,7 +74,7 @@ def test_a_service_account_knows_its_responsible_persons(
     account = services.create_service_account(
         "ci", name="CI", responsible=[developer], actor=admin_actor
     )
-    assert actor_for(account).responsible == {developer.pk}
+    assert account.responsibles.get().person == developer
     assert not account.has_usable_password()
 
 
