@@ -13,11 +13,12 @@ from typing import Any
 from audit.writing import in_write
 from governance.controls.base import SEVERITIES
 from governance.controls.results import ControlResult
-from governance.models import Dossier, Finding, PolicyRevision, Validation
+from governance.models import Dossier, PolicyRevision
+from governance.records import Records, beside_dossier
 from kernel import canonical
 from kernel.moments import rfc3339
 from monitoring.selectors import measurement_facts
-from registry.models import Environment, Evidence, ModelVersion, Use
+from registry.models import Environment, ModelVersion, Use
 from registry.selectors import version_facts
 
 SCHEMA = "countersign.dossier/1"
@@ -54,28 +55,35 @@ def freeze(version: ModelVersion, use: Use, at: datetime) -> Dossier:
 
 
 @lru_cache(maxsize=32)
-def _read(digest: str) -> Mapping[str, Any]:
-    """A dossier's document by its digest: never changed, so kept. Nobody writes into it."""
-    data = bytes(Dossier.objects.values_list("document", flat=True).get(pk=digest))
+def _read(digest: str) -> tuple[Mapping[str, Any], datetime]:
+    """A dossier's document, and when it was frozen: never changed, so kept. Nobody writes into it."""
+    row = Dossier.objects.only("document", "frozen_at").get(pk=digest)
+    data = bytes(row.document)
     if canonical.sha256_hex(data) != digest:
         raise ValueError(f"the dossier {digest} is not what its digest says")
     document: dict[str, Any] = json.loads(data)
-    return document
+    return document, row.frozen_at
 
 
 def facts(
-    version: ModelVersion, use: Use, environment: Environment, dossier: str | None = None
+    version: ModelVersion,
+    use: Use,
+    environment: Environment,
+    dossier: str | None = None,
+    records: Records | None = None,
 ) -> dict[str, Any]:
     """What controls are judged on: the dossier of that digest and what is true beside it now.
 
-    Without a dossier, the facts that one would freeze now.
+    Without a dossier, the facts that one would freeze now. `records` are those about the place, if
+    they were read already.
     """
     if dossier is None:
         document: Mapping[str, Any] = document_of(version, use)
         digest, since = canonical.digest(document), version.frozen_at
     else:
-        document, digest = _read(dossier), dossier
-        since = Dossier.objects.values_list("frozen_at", flat=True).get(pk=dossier)
+        digest, (document, since) = dossier, _read(dossier)
+    if records is None:
+        records = beside_dossier(version.pk, use.pk)
     own = next((one for one in document["uses"] if one["name"] == use.name), None)
     return {
         **document,
@@ -84,47 +92,59 @@ def facts(
         "live": {
             "dossier": digest,
             "artifact_stored": version.artifact_id is not None,
-            "runs": [] if since is None else measurement_facts(version, since=since),
-            **_evidence(version, document),
-            "validations": _validations(version, use),
-            "findings": _findings(version),
+            "runs": _runs(version, since, records),
+            **_evidence(records, document),
+            "validations": _validations(records),
+            "findings": _findings(records),
         },
     }
 
 
-def _evidence(version: ModelVersion, document: Mapping[str, Any]) -> dict[str, Any]:
+def _runs(version: ModelVersion, since: datetime | None, records: Records) -> list[dict[str, Any]]:
+    """What was measured since. Runs are large, and mostly there are none."""
+    if since is None or not any(one.ended and one.ended > since for one in records.of("run")):
+        return []
+    return measurement_facts(version, since=since)
+
+
+def _evidence(records: Records, document: Mapping[str, Any]) -> dict[str, Any]:
     """What was added beside the dossier, and when each piece was added."""
     known = {one["id"] for one in document["evidence"]}
-    rows = list(Evidence.objects.filter(version=version))
+    rows = sorted(records.of("evidence"), key=lambda one: str(one.id))
     return {
         "evidence": [
-            {"id": str(row.pk), "kind": row.kind, "name": row.name, "digest": row.blob_id}
+            {"id": str(row.id), "kind": row.text, "name": row.name, "digest": row.digest}
             for row in rows
-            if str(row.pk) not in known
+            if str(row.id) not in known
         ],
-        "added": {str(row.pk): rfc3339(row.added_at) for row in rows},
+        "added": {str(row.id): _instant(row.at) for row in rows},
     }
 
 
-def _validations(version: ModelVersion, use: Use) -> list[dict[str, Any]]:
+def _validations(records: Records) -> list[dict[str, Any]]:
     return [
         {
-            "id": str(row.pk),
-            "dossier": row.dossier_id,
-            "rating": row.rating,
-            "written_at": rfc3339(row.written_at),
+            "id": str(row.id),
+            "dossier": row.digest,
+            "rating": row.text,
+            "written_at": _instant(row.at),
         }
-        for row in Validation.objects.filter(version=version, use=use).order_by("written_at")
+        for row in sorted(records.of("validation"), key=lambda one: (_instant(one.at), str(one.id)))
     ]
 
 
-def _findings(version: ModelVersion) -> dict[str, Any]:
-    rows = Finding.objects.filter(version=version, closed_at=None).order_by("opened_at")
-    listed = [{"id": str(row.pk), "severity": row.severity} for row in rows]
-    counts = dict.fromkeys(SEVERITIES, 0)
+def _findings(records: Records) -> dict[str, Any]:
+    rows = sorted(records.of("finding"), key=lambda one: (_instant(one.at), str(one.id)))
+    listed = [{"id": str(row.id), "severity": row.text} for row in rows]
+    counts: dict[str | None, int] = dict.fromkeys(SEVERITIES, 0)
     for one in listed:
-        counts[one["severity"]] += 1  # type: ignore[index]
+        counts[one["severity"]] += 1
     return {"counts": counts, "open": listed}
+
+
+def _instant(value: datetime | None) -> str:
+    assert value is not None
+    return rfc3339(value)
 
 
 def signed_document(

@@ -5,11 +5,11 @@ transaction; on SQLite a deferred one, which in WAL mode reads one state of the 
 for a writer nor makes one wait. Inside a transaction that is open already it adds nothing.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -26,20 +26,13 @@ from governance.gate import (
     Match,
     OpenReviewFact,
     PolicyInForce,
+    Purpose,
     Question,
     WaiverFact,
 )
-from governance.models import (
-    Approval,
-    Finding,
-    GateDecision,
-    PolicyBinding,
-    PolicyRevision,
-    Review,
-    Suspension,
-    Waiver,
-)
+from governance.models import Finding, GateDecision, PolicyRevision, Review, Waiver
 from governance.policies import Policy, parse
+from governance.records import Record, Records, of_decision, of_standing
 from governance.standing import (
     ApprovalFact,
     BindingFact,
@@ -60,9 +53,7 @@ from registry.models import (
     Environment,
     EnvironmentSetting,
     ModelVersion,
-    RevisionChange,
     Use,
-    UseTier,
 )
 
 
@@ -86,55 +77,90 @@ def snapshot() -> Iterator[None]:
             yield
 
 
-@lru_cache(maxsize=64)
-def _parsed(digest: str, source: str) -> Policy:
-    return parse(source)
+Conditions = Mapping[UUID | None, list[ConditionFact]]
+_documents: OrderedDict[str, Policy] = OrderedDict()
+_DOCUMENTS = 64
 
 
 def policy_document(revision: PolicyRevision) -> Policy:
-    """The policy that a revision holds. Parsed once for each digest: a revision never changes."""
-    return _parsed(revision.digest, revision.source)
+    """The policy that a revision holds. Read once for each digest: a revision never changes.
+
+    Raises:
+        ValueError: the text in the database is not what the revision's digest says.
+    """
+    known = _documents.get(revision.digest)
+    if known is not None:
+        return known
+    policy = parse(revision.source)
+    if policy.digest != revision.digest:
+        raise ValueError(f"the revision {revision.pk} is not what its digest says")
+    _documents[policy.digest] = policy
+    while len(_documents) > _DOCUMENTS:
+        _documents.popitem(last=False)
+    return policy
 
 
 def standing_facts(version: ModelVersion, use: Use, environment: Environment) -> StandingFacts:
     """All records of any time that bear on the standing of a version for a use in an environment."""
-    here = {"version": version.pk, "use": use.pk, "environment": environment.pk}
-    approvals = list(Approval.objects.filter(**here))
-    bindings = list(PolicyBinding.objects.filter(environment=environment))
-    policies = {one.policy_id for one in bindings}
-    judged_by = [one.policy_revision_id for one in approvals]
-    revisions = PolicyRevision.objects.filter(Q(policy__in=policies) | Q(pk__in=judged_by)).defer(
-        "source"
+    records = of_standing([version.pk], [use.pk], [environment.pk])
+    return facts_of_standing(
+        version, use, records, policy_revisions(records), conditions_of(records)
     )
-    ended = Review.objects.filter(
-        **here, state__in=[Review.State.APPROVED, Review.State.REJECTED], closed_at__isnull=False
-    ).values_list("closed_at", flat=True)
+
+
+def policy_revisions(records: Records) -> dict[UUID, PolicyRevision]:
+    """Those of every policy that was ever bound, and of every approval. Their text is read when asked for."""
+    bound = {one.other for one in records.of("binding")}
+    judged_by = {one.other for one in records.of("approval")}
+    if not bound and not judged_by:
+        return {}
+    rows = PolicyRevision.objects.filter(Q(policy__in=bound) | Q(pk__in=judged_by))
+    return {row.pk: row for row in rows.order_by().select_related("policy").defer("source")}
+
+
+def facts_of_standing(
+    version: ModelVersion,
+    use: Use,
+    records: Records,
+    revisions: Mapping[UUID, PolicyRevision],
+    conditions: Conditions,
+) -> StandingFacts:
+    """The facts, from the records about one place and what goes with them."""
     retired = (version.retired_at, version.model.retired_at, use.retired_at)
     return StandingFacts(
         registered_at=version.registered_at,
         retired_at=tuple(at for at in retired if at is not None),
-        revisions=tuple(
-            RevisionFact(*row)
-            for row in RevisionChange.objects.filter(version=version.pk).values_list(
-                "revision", "at"
-            )
-        ),
-        tiers=tuple(
-            TierFact(one.tier, Interval(one.since, one.until))
-            for one in UseTier.objects.filter(use=use)
-        ),
+        revisions=tuple(RevisionFact(_number(one), _at(one)) for one in records.of("revision")),
+        tiers=tuple(TierFact(_number(one), _interval(one)) for one in records.of("tier")),
         bindings=tuple(
-            BindingFact(str(one.policy_id), one.tier, Interval(one.since, one.until))
-            for one in bindings
+            BindingFact(str(one.other), one.number, _interval(one)) for one in records.of("binding")
         ),
-        policy_revisions=tuple(_policy_revision(one) for one in revisions),
-        approvals=tuple(_approvals(approvals)),
+        policy_revisions=tuple(_policy_revision(one) for one in revisions.values()),
+        approvals=tuple(_approval(one, conditions) for one in records.of("approval")),
         suspensions=tuple(
-            SuspensionFact(str(one.pk), one.effect, Interval(one.since, one.until))
-            for one in Suspension.objects.filter(**here)
+            SuspensionFact(str(one.id), one.text or "", _interval(one))
+            for one in records.of("suspension")
         ),
-        reviews_ended=tuple(at for at in ended if at is not None),
+        reviews_ended=tuple(
+            one.ended
+            for one in records.of("review")
+            if one.ended is not None and one.text != Review.State.OPEN
+        ),
     )
+
+
+def _at(record: Record) -> datetime:
+    assert record.at is not None
+    return record.at
+
+
+def _number(record: Record) -> int:
+    assert record.number is not None
+    return record.number
+
+
+def _interval(record: Record) -> Interval:
+    return Interval(_at(record), record.until)
 
 
 def _policy_revision(row: PolicyRevision) -> PolicyRevisionFact:
@@ -148,24 +174,29 @@ def _policy_revision(row: PolicyRevision) -> PolicyRevisionFact:
     )
 
 
-def _approvals(rows: list[Approval]) -> Iterator[ApprovalFact]:
-    conditions: dict[UUID, list[ConditionFact]] = {}
-    conditional = [row.pk for row in rows if row.is_conditional]
+def conditions_of(records: Records) -> Conditions:
+    """The conditions of conditional approvals. Mostly there are none, and nothing is asked."""
+    conditional = [one.id for one in records.of("approval") if one.flag]
+    conditions: dict[UUID | None, list[ConditionFact]] = {}
     if conditional:
-        found = Finding.objects.filter(approvals__in=conditional)
+        found = Finding.objects.filter(approvals__in=conditional).order_by()
         for approval, due_at, closed_at in found.values_list("approvals", "due_at", "closed_at"):
             conditions.setdefault(approval, []).append(ConditionFact(due_at, closed_at))
-    for row in rows:
-        yield ApprovalFact(
-            id=str(row.pk),
-            granted_at=row.granted_at,
-            revision=row.revision,
-            policy_revision=str(row.policy_revision_id),
-            valid_until=row.valid_until,
-            is_conditional=row.is_conditional,
-            conditions=tuple(conditions.get(row.pk, ())),
-            revoked_at=row.revoked_at,
-        )
+    return conditions
+
+
+def _approval(row: Record, conditions: Conditions) -> ApprovalFact:
+    assert row.until is not None
+    return ApprovalFact(
+        id=str(row.id),
+        granted_at=_at(row),
+        revision=_number(row),
+        policy_revision=str(row.other),
+        valid_until=row.until,
+        is_conditional=bool(row.flag),
+        conditions=tuple(conditions.get(row.id, ())),
+        revoked_at=row.ended,
+    )
 
 
 @dataclass(frozen=True)
@@ -229,52 +260,55 @@ def _use(version: ModelVersion, name: str) -> Use | None:
 def _collect_place(
     facts: GateFacts, version: ModelVersion, use: Use, environment: Environment, at: datetime
 ) -> Collected:
-    records = standing_facts(version, use, environment)
-    found = report(records, at)
+    records = of_decision(version.pk, use.pk, environment.pk)
+    revisions = policy_revisions(records)
+    standing = facts_of_standing(version, use, records, revisions, conditions_of(records))
+    found = report(standing, at)
     here = {"version": version.pk, "use": use.pk, "environment": environment.pk}
-    review = Review.objects.filter(**here, state=Review.State.OPEN).first()
-    revision = _policy_revision_to_judge_by(found)
-    dossier = _dossier(version, found, review)
+    review = next((one for one in records.of("review") if one.text == Review.State.OPEN), None)
+    revision = _policy_revision_to_judge_by(found, revisions)
+    dossier = _dossier(found, review, records)
     policy = None
     if revision is not None:
-        about = dossiers.facts(version, use, environment, dossier)
+        about = dossiers.facts(version, use, environment, dossier, records)
         policy = _in_force(revision, about)
     facts = replace(
         facts,
         use=use.name,
-        standing=records,
+        standing=standing,
         policy=policy,
-        breaches=tuple(_breach(one) for one in Breach.objects.filter(**here, resolved_at=None)),
-        waivers=tuple(_waivers(here)),
-        open_review=OpenReviewFact(str(review.pk), review.revision, str(review.policy_revision_id))
+        breaches=_breaches(records),
+        waivers=_waivers(records),
+        open_review=OpenReviewFact(str(review.id), _number(review), str(review.other))
         if review
         else None,
-        live=tuple(_live(here, version)),
+        live=() if facts.question.purpose is Purpose.DEPLOY else tuple(_live(here, version)),
         dossier=dossier or "",
     )
     return Collected(facts, (version,), version, use, environment, revision, dossier or "")
 
 
-def _dossier(version: ModelVersion, found: StandingReport, review: Review | None) -> str | None:
+def _dossier(found: StandingReport, review: Record | None, records: Records) -> str | None:
     """The dossier to judge on; None stands for the version as it is now.
 
     An approval in force was given on its own; an open review is about its own.
     """
     if review is not None and not found.standing.in_force:
-        return review.dossier_id if review.revision == found.revision else None
+        return review.digest if review.number == found.revision else None
     if found.approval is None or found.approval.revision != found.revision:
         return None
-    return Review.objects.values_list("dossier_id", flat=True).get(approval__id=found.approval.id)
+    given = {str(one.id): one.related for one in records.of("approval")}[found.approval.id]
+    return next(one.digest for one in records.of("review") if one.id == given)
 
 
-def _policy_revision_to_judge_by(found: StandingReport) -> PolicyRevision | None:
+def _policy_revision_to_judge_by(
+    found: StandingReport, revisions: Mapping[UUID, PolicyRevision]
+) -> PolicyRevision | None:
     """The one that an approval in force was given under; else the one that governs."""
     wanted = found.policy_revision.id if found.policy_revision else None
     if found.standing.in_force and found.approval is not None:
         wanted = found.approval.policy_revision
-    if wanted is None:
-        return None
-    return PolicyRevision.objects.select_related("policy").get(pk=wanted)
+    return revisions[UUID(wanted)] if wanted is not None else None
 
 
 def _in_force(revision: PolicyRevision, about: Mapping[str, Any]) -> PolicyInForce:
@@ -303,6 +337,12 @@ def _awaits_people(condition: Condition) -> bool:
             return _awaits_people(part)
         case _:
             return isinstance(condition, ValidationWritten)
+
+
+def _breaches(records: Records) -> tuple[BreachFact, ...]:
+    """Mostly there are none, so what they found is read only if there are some."""
+    ids = records.ids("breach")
+    return tuple(_breach(row) for row in Breach.objects.filter(pk__in=ids)) if ids else ()
 
 
 def _breach(row: Breach) -> BreachFact:
@@ -339,8 +379,12 @@ def _live(here: Mapping[str, UUID], version: ModelVersion) -> Iterator[Interval]
         yield Interval(live_from, live_until)
 
 
-def _waivers(here: Mapping[str, UUID]) -> Iterator[WaiverFact]:
-    for row in Waiver.objects.filter(**here, granted_at__isnull=False):
-        assert row.granted_at is not None
-        until = row.ends_at if row.ended_at is None else min(row.ends_at, row.ended_at)
-        yield WaiverFact(str(row.pk), frozenset(row.controls), Interval(row.granted_at, until))
+def _waivers(records: Records) -> tuple[WaiverFact, ...]:
+    ids = records.ids("waiver")
+    return tuple(_waiver(row) for row in Waiver.objects.filter(pk__in=ids)) if ids else ()
+
+
+def _waiver(row: Waiver) -> WaiverFact:
+    assert row.granted_at is not None
+    until = row.ends_at if row.ended_at is None else min(row.ends_at, row.ended_at)
+    return WaiverFact(str(row.pk), frozenset(row.controls), Interval(row.granted_at, until))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from kernel.moments import rfc3339
 from monitoring.models import Breach, CheckRun, Grade, Measurement
@@ -49,10 +49,14 @@ def measurement_facts(
                            "undefined", "method", "unit", "grade", "detail"}]}
     """
     runs = _ended(version, at, since)
+    if not runs:
+        return []
     newest: dict[tuple[str, UUID | None, str], CheckRun] = {}
     for run in runs:
         if run.state == CheckRun.State.SUCCEEDED:
             newest[_question(run)] = run
+    in_order = Prefetch("measurements", Measurement.objects.order_by("position"))
+    prefetch_related_objects(list(newest.values()), in_order)
     facts = []
     for run in runs:
         latest = newest.get(_question(run))
@@ -60,7 +64,7 @@ def measurement_facts(
         superseded: str | None = None
         if run.state == CheckRun.State.SUCCEEDED and latest is not None:
             if latest is run:
-                measured = list(run.measurements.order_by("position"))
+                measured = list(run.measurements.all())
             else:
                 superseded = str(latest.pk)
         facts.append(
@@ -108,15 +112,21 @@ def measurement_fact(one: Measurement) -> dict[str, Any]:
     }
 
 
-def _ended(version: ModelVersion, at: datetime | None, since: datetime | None) -> list[CheckRun]:
-    runs = CheckRun.objects.filter(
+def ended_runs(version: UUID) -> QuerySet[CheckRun]:
+    """The validation runs of a version that have ended, whichever way."""
+    return CheckRun.objects.filter(
         version=version, purpose=CheckRun.Purpose.VALIDATION, state__in=_ENDED
     )
+
+
+def _ended(version: ModelVersion, at: datetime | None, since: datetime | None) -> list[CheckRun]:
+    runs = ended_runs(version.pk)
     if at is not None:
         runs = runs.filter(finished_at__lte=at)
     if since is not None:
         runs = runs.filter(finished_at__gt=since)
-    return list(runs.select_related("dataset", "reference").order_by("finished_at", "pk"))
+    wanted = runs.select_related("dataset", "reference").order_by("finished_at", "pk")
+    return list(wanted.defer("mapping", "libraries", "plots", "timings", "sandbox"))
 
 
 def _question(run: CheckRun) -> tuple[str, UUID | None, str]:

@@ -53,7 +53,10 @@ class _Asking(APIView):
     """What both ways to ask have in common."""
 
     def _ask(self, request: Request) -> GateDecision:
-        return gate.ask(_question(request), actor=actor_of(request))
+        row = gate.ask(_question(request), actor=actor_of(request))
+        # The same account, and it is read already.
+        row.asked_by = request.user  # type: ignore[assignment]
+        return row
 
     def _must_be_fresh(self, request: Request, replayed: HttpResponse) -> bool:
         """Is the first answer one that must not be given again: not decided yet, or an allow that

@@ -125,7 +125,7 @@ class TestCannotDecide:
             "governance.services.gate.decide",
             "governance.services.gate.attestations.sign",
             "governance.services.gate.record",
-            "governance.facts.standing_facts",
+            "governance.facts.facts_of_standing",
             "governance.models.GateDecision.save",
         ],
     )

@@ -21,6 +21,7 @@ from tests.governance.asking import ask
 from tests.servers import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
+_THERE = ("races", "asking", "fast_paths", "gate_record", "costs", "standing_over_rest")
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="needs a database with concurrent writers"
 )
@@ -85,7 +86,7 @@ def test_a_suspension_that_is_being_written_is_waited_for(monkeypatch):
 def test_the_gate_on_postgresql(postgres_server: Postgres) -> None:
     """The races above, and that the gate answers there as it does on SQLite."""
     env = {**os.environ, "COUNTERSIGN_TEST_DATABASE_URL": postgres_server.create("gate_tests")}
-    chosen = [f"tests/governance/test_{name}.py" for name in ("races", "asking", "gate_record")]
+    chosen = [f"tests/governance/test_{name}.py" for name in _THERE]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-m", "not slow", *chosen],
         cwd=ROOT,

@@ -78,7 +78,7 @@ def test_what_is_not_there_yet_is_a_conflict(client: Client, headers: Any, what:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"model": "unknown"}, "version"),
+        ({"model": "unknown"}, "model"),
         ({"version": 99}, "version"),
         ({"version": "1"}, "version"),
         ({"version": True}, "version"),
