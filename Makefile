@@ -34,7 +34,7 @@ bench: $(VENV)/.installed-dev  ## start, memory and gate figures of this machine
 
 bench-audit: $(VENV)/.installed-bench  ## the audit log beside others, a log of 1,000,000 entries, writers and dying sequencers
 	PYTHONPATH=.:client:$(VENV)/bench $(BIN)/python -W ignore -m bench.audit
-	COUNTERSIGN_HAMMER_SECONDS=30 $(BIN)/python -m pytest tests/audit/test_concurrency.py -k "sixteen" -p no:xdist
+	HAMMER_SECONDS=30 TESTS_FULL=1 $(BIN)/python -m pytest tests/audit -k "sixteen or every_proof" -p no:xdist
 
 lock:  ## resolve requirements.in anew (needs uv)
 	uv pip compile -q requirements.in --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate -o requirements.txt
