@@ -101,32 +101,15 @@ def _insert(entry: Entry, salt: bytes, data: bytes) -> None:
     OutboxMessage.objects.create(entry=entry)
 
 
-_AT_ONCE = """
-WITH entry AS (
-    INSERT INTO audit_entry
-        (uuid, leaf, at, type, actor_kind, actor, object_type, object_id, scope)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
-), pending AS (
-    INSERT INTO audit_pending (entry_id) SELECT id FROM entry
-), message AS (
-    INSERT INTO audit_outboxmessage (entry_id) SELECT id FROM entry
-)"""
-_WITH_PAYLOAD = """, payload AS (
-    INSERT INTO audit_privatepayload (entry_id, salt, data) SELECT id, %s, %s FROM entry
-)"""
-_ID = " SELECT id FROM entry"
-
-
 def _insert_at_once(entry: Entry, salt: bytes, data: bytes) -> None:
-    """The same in one statement: a write waits for the server once, not four times."""
-    values: list[Any] = [
-        entry.uuid, entry.leaf, entry.at, entry.type, entry.actor_kind, entry.actor,
-        entry.object_type, entry.object_id, entry.scope,
-    ]  # fmt: skip
+    """The same in one call (`audit.triggers`): a write waits for the server once, not four times."""
     with connection.cursor() as cursor:
-        if salt:
-            cursor.execute(_AT_ONCE + _WITH_PAYLOAD + _ID, [*values, salt, data])
-        else:
-            cursor.execute(_AT_ONCE + _ID, values)
+        cursor.execute(
+            "SELECT countersign_record(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                entry.uuid, bytes(entry.leaf), entry.at, entry.type, entry.actor_kind, entry.actor,
+                entry.object_type, entry.object_id, entry.scope, salt or None, data or None,
+            ],
+        )  # fmt: skip
         (entry.id,) = cursor.fetchone()
     entry._state.adding, entry._state.db = False, connection.alias

@@ -1,4 +1,6 @@
-"""Append-only triggers: a guard rail against mistakes, not evidence (who owns a table can drop them).
+"""What the log keeps in the database beside its tables: append-only triggers, and on PostgreSQL one function.
+
+The triggers are a guard rail against mistakes, not evidence (who owns a table can drop them).
 
 Evidence is the tree. The triggers are put back after every migrate, and a system check misses them.
 """
@@ -30,6 +32,30 @@ BEGIN
 END $$
 """
 
+# An entry with its payload and its places in the queues. The server keeps the plans of its statements
+# for a session, which it would otherwise make for each write; a pooler does not get in the way.
+_RECORD = """
+CREATE OR REPLACE FUNCTION countersign_record(
+    p_uuid uuid, p_leaf bytea, p_at timestamptz, p_type varchar, p_actor_kind varchar, p_actor uuid,
+    p_object_type varchar, p_object_id varchar, p_scope uuid, p_salt bytea, p_data bytea
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_entry bigint;
+BEGIN
+    INSERT INTO audit_entry
+        (uuid, leaf, at, type, actor_kind, actor, object_type, object_id, scope)
+    VALUES
+        (p_uuid, p_leaf, p_at, p_type, p_actor_kind, p_actor, p_object_type, p_object_id, p_scope)
+    RETURNING id INTO v_entry;
+    IF p_salt IS NOT NULL THEN
+        INSERT INTO audit_privatepayload (entry_id, salt, data) VALUES (v_entry, p_salt, p_data);
+    END IF;
+    INSERT INTO audit_pending (entry_id) VALUES (v_entry);
+    INSERT INTO audit_outboxmessage (entry_id) VALUES (v_entry);
+    RETURN v_entry;
+END $$
+"""
+
 
 def _name(table: str, operation: str) -> str:
     return f"{PREFIX}{table}_{operation.lower()}"
@@ -46,10 +72,11 @@ def _expected(vendor: str) -> dict[str, tuple[str, str]]:
 
 
 def ensure(connection: BaseDatabaseWrapper) -> None:
-    """Create or replace every trigger. The tables must be there."""
+    """Create or replace every trigger and function. The tables must be there."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_FUNCTION)
+            cursor.execute(_RECORD)
         for name, (table, operation) in _expected(connection.vendor).items():
             for statement in _statements(connection.vendor, name, table, operation):
                 cursor.execute(statement)

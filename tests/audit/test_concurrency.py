@@ -79,9 +79,9 @@ def test_writers_and_dying_sequencers_on_sqlite(tmp_path: Path) -> None:
 def test_sixteen_writers_and_sequencers_killed_at_each_statement(
     tmp_path: Path, postgres_server: Postgres
 ) -> None:
-    """Two sequencers race and die all the while; COUNTERSIGN_HAMMER_SECONDS says how long (30 in full)."""
+    """Two sequencers race and die all the while; HAMMER_SECONDS says how long (30 in full)."""
     env = environment(tmp_path / "data", postgres_server.create("audit_hammer"))
-    seconds = os.environ.get("COUNTERSIGN_HAMMER_SECONDS", "4")
+    seconds = os.environ.get("HAMMER_SECONDS", "4")
     finish(start(env, "manage.py", "migrate", "-v0", "audit"))
     finish(start(env, "manage.py", "audit_sequencer", "--once"))
     stop = tmp_path / "stop"

@@ -1,7 +1,9 @@
 """The tree against RFC 6962's constants, the public probes, and a reference written naively."""
 
+import functools
 import hashlib
 import json
+import os
 from base64 import b64decode
 from pathlib import Path
 
@@ -170,6 +172,24 @@ def test_proofs_where_the_third_tile_level_begins(size: int) -> None:
     ):
         proof = merkle.prove_consistency(read, old, size)
         merkle.verify_consistency(old, size, proof, naive_root(LARGE_HASHES[:old]), root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537])
+def test_every_proof_where_the_third_tile_level_begins(size: int) -> None:
+    read, root = functools.cache(stored(size)), naive_root(LARGE_HASHES[:size])
+    # All of them with TESTS_FULL=1, which takes a minute; else every 61st, which takes a second.
+    chosen = range(0, size, 1 if os.environ.get("TESTS_FULL") else 61)
+    growing = CompactRange()
+    for index in range(size):
+        if index not in chosen:
+            growing.append(LARGE_HASHES[index])
+            continue
+        proof = merkle.prove_inclusion(read, index, size)
+        merkle.verify_inclusion(LARGE_HASHES[index], index, size, proof, root)
+        growing.append(LARGE_HASHES[index])
+        proof = merkle.prove_consistency(read, index + 1, size)
+        merkle.verify_consistency(index + 1, size, proof, growing.root(), root)
 
 
 @given(st.data())
