@@ -115,7 +115,10 @@ def read(plot: Plot | Mapping[str, Any]) -> Chart:
     names = tuple(dict.fromkeys(_name(kind, point, digits) for point in raw))
     places = {name: float(k) for k, name in enumerate(names)}
     read_series = tuple(
-        (str(one["name"]), tuple(_point(kind, point, numeric, places, digits) for point in one["points"]))
+        (
+            str(one["name"]),
+            tuple(_point(kind, point, numeric, places, digits) for point in one["points"]),
+        )
         for one in series
     )
     limit = plot.get("limit")

@@ -44,7 +44,11 @@ def test_a_role_on_a_model_reaches_that_model_alone(admin: Actor, alice: User) -
     assert alice in who_can("model.amend", mine)
     assert alice not in who_can("model.amend", other)
     entry = last("registry.role.granted")
-    assert entry.public == {"user": str(pseudonym_of(alice.pk)), "role": "owner", "model": mine.name}
+    assert entry.public == {
+        "user": str(pseudonym_of(alice.pk)),
+        "role": "owner",
+        "model": mine.name,
+    }
 
 
 def test_a_role_on_a_portfolio_reaches_every_model_in_it(admin: Actor, alice: User) -> None:
