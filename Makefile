@@ -7,10 +7,10 @@ MANAGE := $(BIN)/python manage.py
 .PHONY: demo demo-check serve test lint bench bench-audit format lock clean
 
 demo: $(VENV)/.installed  ## play the whole story on real data, then serve the pages
-	$(MANAGE) demo
+	PYTHONPATH=client $(BIN)/python -m demo
 
 demo-check: $(VENV)/.installed  ## play the story; exit 0 only if every step ended as told
-	$(MANAGE) demo --check
+	PYTHONPATH=client $(BIN)/python -m demo --check
 
 serve: $(VENV)/.installed  ## serve what is in the data folder
 	$(MANAGE) up

@@ -80,7 +80,9 @@ class _Reader:
     def number(self, name: str, default: int) -> int:
         value = self.text(name)
         if value and (not value.isdecimal() or int(value) == 0):
-            raise ConfigurationError(f"COUNTERSIGN_{name}: expected a positive number, got {value!r}")
+            raise ConfigurationError(
+                f"COUNTERSIGN_{name}: expected a positive number, got {value!r}"
+            )
         return int(value or default)
 
     def size(self, name: str, default: int) -> int:
