@@ -32,7 +32,7 @@ from governance.gate import (
 )
 from governance.models import Finding, GateDecision, PolicyRevision, Review, Waiver
 from governance.policies import Policy, parse
-from governance.records import Record, Records, of_decision, of_standing
+from governance.records import Record, Records, of_decision, of_place
 from governance.standing import (
     ApprovalFact,
     BindingFact,
@@ -102,7 +102,7 @@ def policy_document(revision: PolicyRevision) -> Policy:
 
 def standing_facts(version: ModelVersion, use: Use, environment: Environment) -> StandingFacts:
     """All records of any time that bear on the standing of a version for a use in an environment."""
-    records = of_standing([version.pk], [use.pk], [environment.pk])
+    records = of_place(version.pk, use.pk, environment.pk)
     return facts_of_standing(
         version, use, records, policy_revisions(records), conditions_of(records)
     )

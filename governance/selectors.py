@@ -7,7 +7,7 @@ from uuid import UUID
 from governance import facts
 from governance.models import PolicyRevision
 from governance.policies import Policy
-from governance.records import of_standing
+from governance.records import of_place, of_standing
 from governance.standing import StandingReport, policy_in_force, report
 from kernel.moments import now
 from registry.models import Environment, ModelVersion, Use
@@ -62,7 +62,7 @@ def policy_revision_of(
     version: ModelVersion, use: Use, environment: Environment, at: datetime
 ) -> PolicyRevision | None:
     """The policy revision that governs the place at `at`."""
-    records = of_standing([version.pk], [use.pk], [environment.pk])
+    records = of_place(version.pk, use.pk, environment.pk)
     revisions = facts.policy_revisions(records)
     found = policy_in_force(facts.facts_of_standing(version, use, records, revisions, {}), at)
     return revisions[UUID(found.id)] if found else None

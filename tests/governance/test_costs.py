@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Role
-from governance import queue, selectors
+from governance import queue, records, selectors
 from governance.models import Finding, Policy, Review
 from governance.services import incidents, policies, suspensions, waivers
 from kernel.moments import now
@@ -257,3 +257,23 @@ class TestQueue:
         ]
         assert cost[0] == cost[1]
         assert queue.awaiting(rows, actor) == {one.pk for one in rows}
+
+
+class TestPlans:
+    def test_a_plan_says_what_a_query_says(self, world):
+        """Of the SQL that is made once: for each place its own rows, with values of the same types."""
+        worlds.make_breach(world)
+        suspend(world)
+        factories.make_evidence(world.version)
+        other = worlds.make_world()
+        worlds.approve(other)
+        for one in (world, other, world):
+            place = (one.version.pk, one.use.pk, one.environment.pk)
+            for planned, legs, ids in (
+                (records.of_decision, records._decision, place),
+                (records.of_place, records._standing_of_one, place),
+                (records.beside_dossier, records._beside, place[:2]),
+            ):
+                asked = records._read(legs(*ids))
+                assert sorted(planned(*ids).rows, key=repr) == sorted(asked.rows, key=repr)
+                assert asked.rows
