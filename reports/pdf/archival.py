@@ -4,8 +4,10 @@ Nothing here depends on the clock or on chance: dates are the report's cut-off, 
 from the content, so the same bundle gives the same bytes.
 """
 
+import gc
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,11 +68,29 @@ def archive(
 def _save(pdf: Pdf) -> bytes:
     out = io.BytesIO()
     try:
-        pdfa.save(pdf, out, FLAVOUR, repair=False, deterministic_id=True)
+        with _no_collection():
+            pdfa.save(pdf, out, FLAVOUR, repair=False, deterministic_id=True)
     except pdfa.PdfaError as error:
         found = "; ".join(sorted({str(finding) for finding in error.report.findings}))
         raise NotArchival(f"PDF/A-3b: {error.report.verdict}: {found}") from error
     return out.getvalue()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect garbage before, and none meanwhile.
+
+    The validator takes any Python warning that appears while it reads a page for the page's fault,
+    one about a file that somebody else left open and that is collected just then included.
+    """
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _describe(pdf: Pdf, metadata: Metadata) -> None:

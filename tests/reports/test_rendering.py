@@ -1,5 +1,6 @@
 """The PDF: archival, tagged, the same bytes each time, every number with its evidence."""
 
+import gc
 import hashlib
 import io
 import itertools
@@ -295,3 +296,22 @@ def test_a_bundle_that_cites_evidence_it_does_not_list_is_refused() -> None:
 def test_an_unknown_template_is_refused() -> None:
     with pytest.raises(Unprocessable, match="template"):
         render(sample.bundle_bytes(), proof=None, template_version="0")
+
+
+def test_a_file_that_somebody_else_left_open_is_no_fault_of_the_report(tmp_path: Path) -> None:
+    """The validator counts any warning of the moment; garbage is not collected under its eyes."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.file = (tmp_path / "open").open("wb")
+            self.me = self
+
+    expected = render(sample.bundle_bytes(), proof=None)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(20, 1, 1)
+    try:
+        for _ in range(3):
+            Cycle()
+            assert render(sample.bundle_bytes(), proof=None) == expected
+    finally:
+        gc.set_threshold(*thresholds)
