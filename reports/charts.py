@@ -175,10 +175,14 @@ def _row_marks(
 
 
 def _value_axis(scale: Scale, top: float, bottom: float, chart: Chart) -> Iterator[Mark]:
+    free = float("-inf")
     for value, text in scale.ticks:
-        x = scale(value)
+        x, half = scale(value), text_width(text, SMALL_SIZE) / 2
         yield Path(((x, top), (x, bottom)), "grid")
-        yield Label(x, bottom + 10, text, "tick", "middle")
+        # Where there is little room, every tick has its line, and its figure only if it fits.
+        if x - half >= free:
+            yield Label(x, bottom + 10, text, "tick", "middle")
+            free = x + half + 3
     if chart.kind == "bar":
         yield Path(((scale(0.0), top), (scale(0.0), bottom)), "axis")
     if chart.reference is not None:
@@ -239,7 +243,9 @@ def _foot(chart: Chart, across: Scale, left: float, width: float, bottom: float)
         widest = max((text_width(name, SMALL_SIZE) for name in names), default=0.0) + 3
         every = max(1, -int(-widest // step))
         for i in range(0, len(names), every):
-            yield Label(across(i), bottom + 10, names[i], "tick", "middle")
+            half = text_width(names[i], SMALL_SIZE) / 2
+            place = max(min(across(i), width - half), half)
+            yield Label(place, bottom + 10, names[i], "tick", "middle")
     if chart.x_label:
         yield Label((left + width) / 2, bottom + 21, chart.x_label, "unit", "middle")
 

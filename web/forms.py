@@ -97,7 +97,7 @@ class Sign(PlainForm):
         choices=Signature.Meaning.choices,
         widget=forms.RadioSelect,
     )
-    reason = _text("Reason", "Printed with your name in every report of this version.")
+    reason = _text("Reason", "Printed with your name in every report of this version.", rows=2)
     password = _password(
         "Your password", "Proves that it is you who signs now. It counts for this signature alone."
     )
@@ -152,13 +152,22 @@ class Reason(PlainForm):
     reason = _text("Reason", rows=3)
 
 
+class ByTitle(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs alone
+    """A choice among rows, each called as pages call it."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        if isinstance(obj, Use):
+            return "Default use" if obj.is_default else obj.name
+        return str(obj.title)
+
+
 class AskCheck(PlainForm):
     """A check of a version on one of the datasets that are on record."""
 
     prefix = "check"
     kind = forms.ChoiceField(label="Check", choices=CheckKind.choices)
-    dataset = forms.ModelChoiceField(label="Data", queryset=Dataset.objects.none())
-    reference = forms.ModelChoiceField(
+    dataset = ByTitle(label="Data", queryset=Dataset.objects.none())
+    reference = ByTitle(
         label="Reference",
         help_text="What the data is compared with; drift alone needs it.",
         queryset=Dataset.objects.none(),
@@ -174,8 +183,8 @@ class AskCheck(PlainForm):
 
 class Submit(PlainForm):
     prefix = "submit"
-    use = forms.ModelChoiceField(label="Use", queryset=Use.objects.none())
-    environment = forms.ModelChoiceField(label="Environment", queryset=Environment.objects.none())
+    use = ByTitle(label="Use", queryset=Use.objects.none())
+    environment = ByTitle(label="Environment", queryset=Environment.objects.none())
     note = _text("Note", "What reviewers should know.", rows=3, required=False)
 
     def __init__(self, version: ModelVersion, *args: Any, **kwargs: Any) -> None:

@@ -9,7 +9,7 @@ _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "performance": ("accuracy", "auc", "recall"),
     "fairness": ("equal_opportunity_difference",),
     "drift": ("psi_deciles", "psi"),
-    "explainability": ("shap_additivity_error",),
+    "explainability": ("mean_abs_shap",),
     "data_quality": ("rows", "duplicate_rate"),
 }
 
@@ -24,9 +24,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Crossing:
-    """One attribute: a row for each of its groups, a column for each metric, None where unmeasured."""
+    """One attribute: a row for each of its groups, a column for each metric, None where unmeasured.
+
+    `n` is that of all of them, or None if they differ and each must tell its own.
+    """
 
     attribute: str
+    n: int | None
     columns: list[Column]
     rows: list[tuple[str, list[Any | None]]]
 
@@ -77,8 +81,10 @@ def _crossing(attribute: str, measured: Sequence[Any]) -> Crossing:
     metrics = list(dict.fromkeys(one.metric for one in measured))
     cells = {(one.slice[attribute], one.metric): one for one in measured}
     groups = dict.fromkeys(one.slice[attribute] for one in measured)
+    counts = {one.n for one in measured}
     return Crossing(
         attribute,
+        next(iter(counts)) if len(counts) == 1 else None,
         [
             Column(metric, _method(one for one in measured if one.metric == metric))
             for metric in metrics
@@ -93,8 +99,14 @@ def _method(measured: Iterable[Any]) -> str:
 
 
 def headline(kind: str, measured: Iterable[Any]) -> list[Any]:
-    """The one to three figures that tell most of a check: for everybody, or between its groups."""
+    """The one to three figures that tell most of a check: for everybody, or between its groups.
+
+    Of explainability they are the features that weigh most.
+    """
     wanted = _HEADLINES.get(kind, ())
+    if kind == "explainability":
+        weights = [one for one in measured if one.metric in wanted and _single(one)]
+        return sorted(weights, key=lambda one: -(one.value or 0.0))[:3]
     found = [
         one
         for one in measured

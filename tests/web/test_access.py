@@ -4,6 +4,8 @@ import pytest
 from django.test import Client
 
 from accounts.models import Role
+from monitoring.models import CheckAttachment
+from registry.services import grant_role
 from tests import factories as f
 from tests.web.scene import Scene, client_of
 
@@ -63,6 +65,61 @@ def test_downloads(scene: Scene) -> None:
         assert "attachment" in answer["Content-Disposition"]
         assert outsider.get(path).status_code == 404
         assert Client().get(path).status_code == 302
+
+
+def test_files_behind_the_record_are_saved_and_never_shown(scene: Scene) -> None:
+    evidence = f.make_evidence(
+        scene.world.version,
+        stored=f.store_bytes(b"<script>alert(1)</script>"),
+        name="card.html",
+        media_type="text/html",
+    )
+    CheckAttachment.objects.create(
+        run=scene.run, name="note.html", media_type="text/html", blob=evidence.blob
+    )
+    insider, outsider = client_of(scene.auditor), client_of(scene.outsider)
+    for path in (
+        f"/evidence/{evidence.pk}/file",
+        f"/check-runs/{scene.run.pk}/files/note.html",
+    ):
+        answer = insider.get(path)
+        assert b"".join(answer.streaming_content) == b"<script>alert(1)</script>"
+        assert answer["Content-Disposition"].startswith("attachment")
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert outsider.get(path).status_code == 404
+        assert Client().get(path).status_code == 302
+    page = insider.get(f"/models/{scene.world.version.model.name}/versions/1/").content.decode()
+    assert f'href="/evidence/{evidence.pk}/file" download' in page
+    page = insider.get(f"/check-runs/{scene.run.pk}/").content.decode()
+    assert f'href="/check-runs/{scene.run.pk}/files/note.html" download' in page
+    assert insider.get(f"/check-runs/{scene.run.pk}/files/other.html").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("role", "heading"),
+    [
+        (Role.DEVELOPER, "Your versions"),
+        (Role.VALIDATOR, "To sign"),
+        (Role.RISK_OFFICER, "Waivers asked for"),
+        (Role.OPERATOR, "Live now"),
+        (Role.AUDITOR, "Newest reports"),
+        (Role.ADMINISTRATOR, "Accounts without a role"),
+    ],
+)
+def test_home_shows_what_a_role_looks_after(scene: Scene, role: Role, heading: str) -> None:
+    page = client_of(f.make_user(None, role)).get("/").content.decode()
+    assert f">{heading}</h2>" in page
+    bare = client_of(scene.outsider).get("/").content.decode()
+    assert f">{heading}</h2>" not in bare
+
+
+def test_home_knows_a_role_that_is_held_on_one_model_alone(scene: Scene) -> None:
+    alice = f.make_user("alice")
+    grant_role(alice, Role.DEVELOPER, scene.world.version.model, actor=f.actor_of(scene.admin))
+    page = client_of(alice).get("/").content.decode()
+    assert "Your versions" in page
+    assert ", developer" in page
 
 
 def test_a_report_that_is_not_issued_has_no_file(scene: Scene) -> None:

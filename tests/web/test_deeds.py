@@ -7,6 +7,7 @@ import pytest
 from accounts.models import ApiToken, OrganisationRole, Role, User
 from governance.models import Incident, Waiver
 from monitoring.models import CheckRun
+from registry.models import RoleGrant
 from reports.models import Report
 from tests import factories as f
 from tests.governance.support import entries, refusals
@@ -222,6 +223,33 @@ class TestPeople:
         held = OrganisationRole.objects.get(user=alice)
         assert held.until is not None
 
+    def test_roles_on_one_model_or_portfolio(self, admin: User) -> None:
+        alice, client, model = f.make_user("alice"), client_of(admin), f.make_model()
+        path = f"/people/{alice.pk}/grant-on/"
+        for subject in (f"model.{model.pk}", f"portfolio.{model.portfolio_id}"):
+            data = {"on-scoped_role": "validator", "on-subject": subject}
+            assert client.post(path, data)["Location"] == f"/people/{alice.pk}/"
+            again = client.post(path, data)
+            assert again.status_code == 409
+            assert "holds this role there already" in again.content.decode()
+        unknown = {"on-scoped_role": "validator", "on-subject": f"model.{alice.pk}"}
+        assert client.post(path, unknown).status_code == 400
+        assert len(entries("registry.role.granted")) == 2
+        assert client_of(alice).get(f"/models/{model.name}/").status_code == 200
+        assert "Validator on" in client.get("/people/").content.decode()
+        for grant in RoleGrant.objects.filter(user=alice):
+            assert client.post(f"/grants/{grant.pk}/end/").status_code == 303
+            assert client.post(f"/grants/{grant.pk}/end/").status_code == 409
+        assert client_of(alice).get(f"/models/{model.name}/").status_code == 404
+        assert len(entries("registry.role.ended")) == 2
+
+    def test_nobody_grants_themselves_a_role_on_a_model(self, admin: User) -> None:
+        model = f.make_model()
+        data = {"on-scoped_role": "owner", "on-subject": f"model.{model.pk}"}
+        answer = client_of(admin).post(f"/people/{admin.pk}/grant-on/", data)
+        assert answer.status_code == 403
+        assert not RoleGrant.objects.filter(user=admin).exists()
+
     def test_nobody_grants_a_role_to_themselves(self, admin: User) -> None:
         answer = client_of(admin).post(f"/people/{admin.pk}/grant-role/", {"role": "validator"})
         assert answer.status_code == 403
@@ -242,6 +270,8 @@ class TestPeople:
             "/people/new-service-account/",
             f"/people/{admin.pk}/grant-role/",
             f"/people/{admin.pk}/end-role/",
+            f"/people/{admin.pk}/grant-on/",
+            f"/grants/{admin.pk}/end/",
             f"/people/{admin.pk}/deactivate/",
             f"/people/{admin.pk}/token/",
         ):

@@ -18,7 +18,9 @@ from reports.models import Report
 from reports.plots import read
 from web import drafts, series, vocabulary
 from web.comparison import Change, changes, shifts
+from web.results import arrange, headline
 from web.templatetags import countersign as tags
+from web.timeline import Event, by_day
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -67,6 +69,8 @@ class TestWords:
             ("not_approved", "Not approved"),
             ("re-performed", "Re-performed"),
             ("data_quality", "Data quality"),
+            ("psi_deciles", "Population stability index by deciles"),
+            ("auc", "Area under the ROC curve"),
         ],
     )
     def test_labels(self, word: str, label: str) -> None:
@@ -121,6 +125,8 @@ class Measured:
     upper: float | None = None
     n: int | None = None
     undefined: str = ""
+    grade: str = "recomputed"
+    method: str = ""
 
 
 @dataclass
@@ -159,6 +165,78 @@ class TestSeries:
     def test_a_limit_that_was_never_measured_draws_nothing(self) -> None:
         limits = parse_limits([{"metric": "recall", "op": ">=", "value": 0.8}])
         assert series.over_time(limits, [], []) == []
+
+
+class TestResults:
+    def test_groups_of_one_attribute_are_crossed_with_metrics(self) -> None:
+        women, men, between = {"sex": "F"}, {"sex": "M"}, {"sex": "*"}
+        found = arrange(
+            [
+                Measured("recall", 0.4, women),
+                Measured("recall", 0.5, men),
+                Measured("precision", 0.7, men),
+                Measured("recall_difference", 0.1, between),
+                Measured("accuracy", 0.9),
+                Measured("recall", 0.3, {"sex": "F", "age": "old"}),
+            ]
+        )
+        (table,) = found.crossings
+        assert [column.metric for column in table.columns] == ["recall", "precision"]
+        (_, (first, missing)), (_, (_, last)) = table.rows
+        assert (first and first.value, missing, last and last.value) == (0.4, None, 0.7)
+        assert [one.metric for one in found.listed] == ["recall_difference", "accuracy", "recall"]
+
+    def test_one_group_alone_is_listed(self) -> None:
+        found = arrange([Measured("recall", 0.4, {"sex": "F"})])
+        assert (len(found.listed), found.crossings) == (1, [])
+
+    @given(
+        st.lists(
+            st.builds(
+                Measured,
+                st.sampled_from(["a", "b", "c"]),
+                st.floats(0, 1),
+                st.sampled_from([{}, {"x": "*"}, {"x": "1"}, {"x": "2"}, {"y": "1"}]),
+            ),
+            unique_by=lambda one: (one.metric, str(one.slice)),
+        )
+    )
+    def test_no_measurement_is_lost_or_doubled(self, measured: list[Measured]) -> None:
+        found = arrange(measured)
+        crossed = [
+            one for table in found.crossings for _, cells in table.rows for one in cells if one
+        ]
+        shown = [id(one) for one in [*crossed, *found.listed]]
+        assert sorted(shown) == sorted(map(id, measured))
+
+    def test_the_first_line_compares_groups_where_fairness_is_asked(self) -> None:
+        between = Measured("equal_opportunity_difference", 0.1, {"sex": "*"})
+        assert headline("fairness", [Measured("accuracy", 0.9), between]) == [between]
+        assert headline("unknown", [between]) == []
+
+
+class TestTimeline:
+    def test_everyday_events_in_a_row_fold_and_others_stand(self) -> None:
+        found = [
+            Event(START + timedelta(hours=hour), text, sort=sort)
+            for hour, text, sort in (
+                (9, "Approved", ""),
+                (8, "Gate", "answer of the gate"),
+                (7, "Drift", "check"),
+                (6, "Bias", "check"),
+                (5, "Submitted", ""),
+                (4, "Note", "piece of evidence"),
+            )
+        ] + [Event(START - timedelta(days=1), "Registered")]
+        (today, lines), (_, before) = by_day(found)
+        assert today == START.date()
+        assert [line.summary or (line.event and line.event.text) for line in lines] == [
+            "Approved",
+            "1 answer of the gate, 2 checks",
+            "Submitted",
+            "Note",
+        ]
+        assert [line.event and line.event.text for line in before] == ["Registered"]
 
 
 class TestDrafts:

@@ -104,7 +104,7 @@ def _more_entries(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("path", "more", "ceiling"),
     [
-        ("/", _more_reviews, 34),
+        ("/", _more_reviews, 37),
         ("/reviews/", _more_reviews, 25),
         ("/models/", _more_models, 17),
         ("/models/{model}/", _more_versions, 45),

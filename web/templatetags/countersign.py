@@ -82,7 +82,7 @@ def digest(value: object, short: bool = False) -> SafeString:
     if not text:
         return format_html('<span class="muted">{}</span>', "none")
     if short:
-        return format_html('<code title="sha256:{}">{}…</code>', text, text[:12])
+        return format_html('<code class="nowrap" title="sha256:{}">{}…</code>', text, text[:12])
     return format_html("<code>sha256:{}</code>", text)
 
 
@@ -171,15 +171,21 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
 def controls(results: Iterable[Any], unfold: bool = False) -> dict[str, Any]:
     """Control results, those first that stand in the way or warn; those that hold may be folded."""
     listed = list(results)
+    out = [one for one in listed if _status_of(one) != "pass"]
     return {
-        "standing_out": [one for one in listed if _status_of(one) != "pass"],
+        # What stops comes before what only warns.
+        "standing_out": sorted(out, key=lambda one: _of(one, "mode") != "block"),
         "holding": [one for one in listed if _status_of(one) == "pass"],
         "unfold": unfold,
     }
 
 
+def _of(result: Any, name: str) -> str:
+    return str(result[name] if isinstance(result, Mapping) else getattr(result, name))
+
+
 def _status_of(result: Any) -> str:
-    return str(result["status"] if isinstance(result, Mapping) else result.status)
+    return _of(result, "status")
 
 
 @register.inclusion_tag("parts/figure.html")
@@ -205,6 +211,26 @@ def measurements(measured: Iterable[Any], title: str) -> dict[str, Any]:
     return {"title": title, "found": results.arrange(measured)}
 
 
+@register.inclusion_tag("parts/summary.html")
+def summary(measured: Iterable[tuple[Any, Iterable[Any]]]) -> dict[str, Any]:
+    """The few figures by which a version is known, from its newest runs, each leading to its run."""
+    return {
+        "figures": [
+            {
+                "run": run.pk,
+                "label": _called(one),
+                "value": figure(one.value, one.unit) if one.value is not None else "–",
+                "interval": numbers.interval(one.lower, one.upper, one.unit)
+                if one.lower is not None
+                else "",
+            }
+            for run, found in measured
+            if run.kind in ("performance", "fairness")
+            for one in results.headline(run.kind, found)[:2]
+        ]
+    }
+
+
 @register.simple_tag
 def headline(kind: str, measured: Iterable[Any]) -> SafeString:
     """The figures that tell most of a check, on one line."""
@@ -213,7 +239,7 @@ def headline(kind: str, measured: Iterable[Any]) -> SafeString:
         '{} <b class="nowrap">{}</b>{}',
         (
             (
-                f"{vocabulary.plain(one.metric)}{_about(one)}",
+                _called(one),
                 figure(one.value, one.unit) if one.value is not None else numbers.UNDEFINED,
                 f" ({numbers.interval(one.lower, one.upper, one.unit)})"
                 if one.lower is not None
@@ -224,14 +250,15 @@ def headline(kind: str, measured: Iterable[Any]) -> SafeString:
     )
 
 
-def _about(one: Any) -> str:
-    if not one.slice:
-        return ""
-    return (
-        f", {vocabulary.between(one.slice)}"
-        if "feature" in one.slice
-        else f" by {', '.join(one.slice)}"
-    )
+def _called(one: Any) -> str:
+    """What a figure of a headline is: of a feature's weight, the feature; else the metric."""
+    groups = [group for group in one.slice.values() if group != "*"]
+    if groups:
+        return ", ".join(groups)
+    if "feature" in one.slice:
+        return f"{vocabulary.label(one.metric)}, {vocabulary.between(one.slice)}"
+    about = f" by {', '.join(one.slice)}" if one.slice else ""
+    return f"{vocabulary.label(one.metric)}{about}"
 
 
 @register.simple_tag
@@ -267,9 +294,9 @@ def pretty(value: object) -> str:
 
 @register.filter
 def scalar(value: object) -> str:
-    """A value of a JSON document on one line."""
+    """A value of a JSON document on one line; of a digest or commit its beginning."""
     if isinstance(value, str):
-        return value
+        return f"{value[:12]}…" if _HEX.fullmatch(value) else value
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -293,11 +320,11 @@ def percent(value: float | None) -> int:
 
 
 @register.inclusion_tag("parts/chart.html")
-def chart(plot: Mapping[str, Any], ident: str = "") -> dict[str, Any]:
-    """A plot as a figure, with the table of its values behind it."""
+def chart(plot: Mapping[str, Any], ident: str = "", alone: bool = False) -> dict[str, Any]:
+    """A plot as a figure, with the table of its values behind it; `alone` over the whole column."""
     try:
         header, rows = charts.table(plot)
-        wide = _needs_width(plot)
+        wide = alone or _needs_width(plot)
         ident = ident or f"chart-{digest_of(plot)[:12]}"
         drawings = [(charts.svg(plot, width=HALF, ident=ident), "narrow" if wide else "any")]
         if wide:

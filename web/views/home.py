@@ -46,8 +46,8 @@ def home(request: HttpRequest) -> HttpResponse:
     sections: list[tuple[set[Role], Callable[[_Home], dict[str, Any]]]] = [
         ({Role.DEVELOPER}, _developing),
         (SIGNING | {Role.DEVELOPER}, _answering),
-        ({Role.OPERATOR}, _operating),
-        ({Role.AUDITOR}, _auditing),
+        ({Role.OPERATOR, Role.OWNER}, _operating),
+        ({Role.RISK_OFFICER, Role.AUDITOR}, _auditing),
         ({Role.ADMINISTRATOR}, _administering),
     ]
     for roles, section in sections:

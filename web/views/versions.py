@@ -204,7 +204,8 @@ def _shifts(before: ModelVersion, after: ModelVersion) -> list[Shift]:
         overall = [one for one in rows.order_by("run_id", "id") if _overall(one.slice)]
         return list({(one.metric, str(one.slice), one.attribute): one for one in overall}.values())
 
-    return shifts(headline(before), headline(after))
+    found = shifts(headline(before), headline(after))
+    return sorted(found, key=lambda one: _HEADLINES.index(one.metric))
 
 
 def _overall(slice_: dict[str, str]) -> bool:
