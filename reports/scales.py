@@ -26,7 +26,8 @@ class Scale:
 
 def linear(low: float, high: float, start: float, end: float, wanted: int = 5) -> Scale:
     """A scale whose ends are round and which holds `low` and `high`."""
-    if low == high:
+    # Below that, a step between them is no number any more.
+    if high - low < 1e-300:
         low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)
     step = _round_step((high - low) / wanted)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
