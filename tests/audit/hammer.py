@@ -1,6 +1,5 @@
 """Writers and dying sequencers for the concurrency tests, as processes of their own.
 
-`python -m tests.audit.hammer write NUMBER COUNT`  one writer
 `python -m tests.audit.hammer crowd WRITERS FILE`  many, until the file is there; prints how many entries they left
 `python -m tests.audit.hammer die SECONDS`  sequencers that are killed -9 at each statement in turn, and between
 commit and high-water file, at least once each; prints where
@@ -131,10 +130,7 @@ def _sequence_and_die(at: int) -> None:
 
 if __name__ == "__main__":
     what, *numbers = sys.argv[1:]
-    if what == "write":
-        for turn in range(int(numbers[1])):
-            one(int(numbers[0]), turn)
-    elif what == "crowd":
+    if what == "crowd":
         crowd(int(numbers[0]), Path(numbers[1]))
     else:
         die(float(numbers[0]))

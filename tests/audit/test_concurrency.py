@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ import pytest
 from tests.servers import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
+# How long the writers and sequencers race: 30 in full.
+SECONDS = os.environ.get("HAMMER_SECONDS", "4")
 
 
 def environment(data_dir: Path, database: str | None) -> dict[str, str]:
@@ -37,55 +38,11 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def hammer(env: Mapping[str, str], *, writers: int, count: int) -> None:
-    finish(start(env, "manage.py", "migrate", "-v0", "audit"))
-    loop = ("manage.py", "audit_sequencer", "--interval", "0.01")
-    sequencers = [start(env, *loop), start(env, *loop)]
-    running = [
-        start(env, "-m", "tests.audit.hammer", "write", str(n), str(count)) for n in range(writers)
-    ]
-    killed = 0
-    try:
-        while any(writer.poll() is None for writer in running):
-            try:
-                running[-1].wait(1.5)
-            except subprocess.TimeoutExpired:
-                victim = sequencers.pop(0)
-                victim.send_signal(signal.SIGKILL)
-                victim.communicate()
-                killed += 1
-                sequencers.append(start(env, *loop))
-        for writer in running:
-            finish(writer)
-    finally:
-        for process in (*sequencers, *running):
-            process.kill()
-            process.communicate()
-    finish(start(env, "manage.py", "audit_sequencer", "--once"))
-    report = finish(start(env, "manage.py", "audit_verify"))
-    assert "the log is whole" in report
-    assert re.match(rf"{writers * count:,} entries", report), report
-    assert "0 entries wait" in report
-
-
-@pytest.mark.slow
-def test_writers_and_dying_sequencers_on_sqlite(tmp_path: Path) -> None:
-    hammer(environment(tmp_path / "data", None), writers=3, count=150)
-
-
-@pytest.mark.slow
-@pytest.mark.postgres
-@pytest.mark.timeout(600)
-def test_sixteen_writers_and_sequencers_killed_at_each_statement(
-    tmp_path: Path, postgres_server: Postgres
-) -> None:
-    """Two sequencers race and die all the while; HAMMER_SECONDS says how long (30 in full)."""
-    env = environment(tmp_path / "data", postgres_server.create("audit_hammer"))
-    seconds = os.environ.get("HAMMER_SECONDS", "4")
+def hammer(env: Mapping[str, str], stop: Path, *, writers: int, seconds: str) -> None:
+    """Let writers write while two sequencers race, each killed at every statement of its step."""
     finish(start(env, "manage.py", "migrate", "-v0", "audit"))
     finish(start(env, "manage.py", "audit_sequencer", "--once"))
-    stop = tmp_path / "stop"
-    writers = start(env, "-m", "tests.audit.hammer", "crowd", "16", str(stop))
+    crowd = start(env, "-m", "tests.audit.hammer", "crowd", str(writers), str(stop))
     dying = [start(env, "-m", "tests.audit.hammer", "die", seconds) for _ in range(2)]
     places: set[int] = set()
     try:
@@ -94,7 +51,7 @@ def test_sixteen_writers_and_sequencers_killed_at_each_statement(
             places |= set(map(int, killed))
     finally:
         stop.touch()
-    written = int(finish(writers).split()[-1])
+    written = int(finish(crowd).split()[-1])
     finish(start(env, "manage.py", "audit_sequencer", "--once"))
     report = finish(start(env, "manage.py", "audit_verify", "--processes", "2"))
     assert "the log is whole" in report
@@ -102,6 +59,22 @@ def test_sixteen_writers_and_sequencers_killed_at_each_statement(
     assert "0 entries wait" in report
     # At each statement of the step, and between commit and high-water file.
     assert set(range(10)) <= places, places
+
+
+@pytest.mark.slow
+def test_writers_and_sequencers_killed_at_each_statement_on_sqlite(tmp_path: Path) -> None:
+    env = environment(tmp_path / "data", None)
+    hammer(env, tmp_path / "stop", writers=3, seconds=SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(600)
+def test_sixteen_writers_and_sequencers_killed_at_each_statement(
+    tmp_path: Path, postgres_server: Postgres
+) -> None:
+    env = environment(tmp_path / "data", postgres_server.create("audit_hammer"))
+    hammer(env, tmp_path / "stop", writers=16, seconds=SECONDS)
 
 
 @pytest.mark.slow

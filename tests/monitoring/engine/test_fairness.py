@@ -4,8 +4,9 @@ import warnings
 
 import fairlearn.metrics as fair
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
@@ -39,12 +40,22 @@ cells = st.fixed_dictionaries(
 
 @settings(max_examples=25, deadline=None)
 @given(cells)
+@example(
+    {
+        (name, y, p): int((name, y, p) == ("c", 1, 1))
+        for name in "abc"
+        for y in (0, 1)
+        for p in (0, 1)
+    }
+)
 def test_rates_and_differences_are_fairlearns_on_the_rows(counts):
     rows = [key for key, n in counts.items() for _ in range(n)]
     names, y, p = (np.array([row[place] for row in rows]) for place in range(3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        frame = fair.MetricFrame(metrics=FAIRLEARN, y_true=y, y_pred=p, sensitive_features=names)
+        # As a Series: Fairlearn squeezes an array of one row to no dimension, and refuses it.
+        groups = pd.Series(names)
+        frame = fair.MetricFrame(metrics=FAIRLEARN, y_true=y, y_pred=p, sensitive_features=groups)
     result = fairness.measure(cube(*[(*key, n) for key, n in counts.items() if n]), ONE, 1)
     for name in sorted(set(names)):
         for metric in FAIRLEARN:
