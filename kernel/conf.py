@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kernel.buckets import Location, parse_buckets
+
 MIB = 1024**2
 GIB = 1024**3
 
@@ -36,10 +38,13 @@ class Configuration:
     log_level: str = "INFO"
     # Where checkpoints are held outside, and entries streamed to (docs/operations-log.md, docs/siem.md).
     anchor_folder: str = ""
+    anchor_bucket: str = ""
     anchor_tsa: str = ""
     anchor_tsa_roots: str = ""
     anchor_witnesses: str = ""
     anchor_minutes: int = 60
+    # Buckets by the names that sources of data use: kernel.buckets.
+    buckets: tuple[tuple[str, Location], ...] = ()
     siem: str = ""
     siem_types: tuple[str, ...] = ("*",)
     siem_authorization: str = field(default="", repr=False)
@@ -70,6 +75,12 @@ class _Reader:
             raise ConfigurationError(
                 f"COUNTERSIGN_{name}_FILE: cannot read {path}: {error.strerror}"
             ) from error
+
+    def buckets(self, name: str) -> tuple[tuple[str, Location], ...]:
+        try:
+            return tuple(parse_buckets(self.text(name)).items())
+        except ValueError as error:
+            raise ConfigurationError(f"COUNTERSIGN_{name}: {error}") from None
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name).lower()
@@ -126,6 +137,8 @@ def settings_from_env(environ: Mapping[str, str], *, base_dir: Path) -> Configur
         outbound_allow=tuple(filter(None, read.text("OUTBOUND_ALLOW").split(","))),
         log_level=read.text("LOG_LEVEL", "INFO"),
         anchor_folder=read.text("ANCHOR_FOLDER"),
+        anchor_bucket=read.text("ANCHOR_BUCKET"),
+        buckets=read.buckets("BUCKETS"),
         anchor_tsa=read.text("ANCHOR_TSA"),
         anchor_tsa_roots=read.text("ANCHOR_TSA_ROOTS"),
         anchor_witnesses=read.text("ANCHOR_WITNESSES"),

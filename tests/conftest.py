@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from tests import servers
+from tests import servers, stores
 from tests.append_only import flush_past_the_triggers, own_sequencer_folder
 
 __all__ = ["flush_past_the_triggers", "own_sequencer_folder"]
@@ -32,4 +32,11 @@ def postgres_server() -> Iterator[servers.Postgres]:
 def valkey_url() -> Iterator[str]:
     """A real Valkey for the session of one test process."""
     with servers.valkey() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """A real S3 server for the session of one test process: `tests.stores.new_bucket(s3_url)`."""
+    with stores.s3() as url:
         yield url
