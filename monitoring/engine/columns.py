@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from monitoring.engine import cube, profiles
+from monitoring.engine import comparing, cube, profiles
+from monitoring.engine.comparing import Comparison
 from monitoring.engine.mapping import ColumnMapping
-from monitoring.engine.profiles import Comparison
 from monitoring.engine.sources import Source
 
 
@@ -44,10 +44,10 @@ def compare(reference: Source, current: Source, mapping: ColumnMapping) -> list[
     for name in mapping.features:
         if _is_categorical(reference, mapping, name):
             before, after = profiles.categories(reference, name), profiles.categories(current, name)
-            compared.append(profiles.compare_categories(name, before, after))
+            compared.append(comparing.compare_categories(name, before, after))
         else:
             compared.append(
-                profiles.compare_numbers(
+                comparing.compare_numbers(
                     name, profiles.numbers(reference, name), profiles.numbers(current, name)
                 )
             )
@@ -70,10 +70,10 @@ def _answers(reference: Source, current: Source, mapping: ColumnMapping) -> list
         ]
         if name == "score":
             before, after = (profiles.numbers(one, name) for one in sources)
-            compared.append(profiles.compare_numbers(name, before, after))
+            compared.append(comparing.compare_numbers(name, before, after))
         else:
             old, new = (profiles.categories(one, name) for one in sources)
-            compared.append(profiles.compare_categories(name, old, new))
+            compared.append(comparing.compare_categories(name, old, new))
     return compared
 
 

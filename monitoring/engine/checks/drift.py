@@ -15,9 +15,9 @@ import numpy as np
 
 from monitoring.engine import statistics
 from monitoring.engine.checks.tables import MINIMUM
+from monitoring.engine.comparing import Comparison, Histogram
 from monitoring.engine.documents import Fields
 from monitoring.engine.plots import bar_plot, histogram_plot
-from monitoring.engine.profiles import Comparison, Histogram
 from monitoring.engine.results import (
     BETWEEN,
     INSUFFICIENT,

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.errors import Invalid
-from monitoring.engine import profiles
+from monitoring.engine import comparing, profiles
 from monitoring.engine.checks import drift
 from monitoring.engine.profiles import Categories, Numbers
 from tests.monitoring.engine.making import find
@@ -56,7 +56,7 @@ def test_numeric_figures_are_evidentlys(pair):
     reference, current, is_whole = pair
     result = drift.measure(
         [
-            profiles.compare_numbers(
+            comparing.compare_numbers(
                 "x", numbers(reference, whole=is_whole), numbers(current, whole=is_whole)
             )
         ],
@@ -80,7 +80,7 @@ def test_numeric_figures_are_evidentlys(pair):
 @settings(max_examples=60, deadline=None)
 @given(*[st.lists(st.sampled_from("abcdef"), min_size=1, max_size=80)] * 2)
 def test_categorical_figures_are_evidentlys(reference, current):
-    one = profiles.compare_categories("x", categories(reference), categories(current))
+    one = comparing.compare_categories("x", categories(reference), categories(current))
     result = drift.measure([one], ONE)
     for name, test in (("psi", psi_stat_test), ("jensen_shannon", jensenshannon_stat_test)):
         expected = evidently(test, reference, current, ColumnType.Categorical)
@@ -92,7 +92,7 @@ def test_categorical_figures_are_evidentlys(reference, current):
 def test_large_samples_have_scipys_asymptotic_p():
     rng = np.random.default_rng(6)
     reference, current = rng.normal(0, 1, 15_000), rng.normal(0.02, 1, 12_000)
-    one = profiles.compare_numbers("x", numbers(reference), numbers(current))
+    one = comparing.compare_numbers("x", numbers(reference), numbers(current))
     got = find(drift.measure([one], {}), "ks_statistic", feature="x")
     expected = evidently(ks_stat_test, reference, current, ColumnType.Numerical)
     assert got.detail["p"] == pytest.approx(expected, rel=1e-9)
@@ -102,7 +102,7 @@ def test_one_outlier_does_not_hide_a_shift():
     rng = np.random.default_rng(1)
     reference = rng.normal(0, 1, 20_000)
     current = np.append(rng.normal(1, 1, 19_999), 1e4)
-    one = profiles.compare_numbers("x", numbers(reference), numbers(current))
+    one = comparing.compare_numbers("x", numbers(reference), numbers(current))
     result = drift.measure([one], {})
     assert find(result, "psi", feature="x").value < 0.1
     assert find(result, "psi_deciles", feature="x").value > 0.5
@@ -110,7 +110,7 @@ def test_one_outlier_does_not_hide_a_shift():
 
 def test_missing_values_are_drift():
     rng = np.random.default_rng(2)
-    one = profiles.compare_numbers(
+    one = comparing.compare_numbers(
         "x", numbers(rng.normal(size=1_000)), numbers(rng.normal(size=400), missing=600)
     )
     got = find(drift.measure([one], {}), "missing_rate_difference", feature="x")
@@ -121,7 +121,7 @@ def test_missing_values_are_drift():
 def test_an_unseen_category_is_counted_and_does_not_alarm_alone():
     reference = categories(["a"] * 500 + ["b"] * 500)
     current = categories(["a"] * 500 + ["b"] * 499 + ["c"])
-    result = drift.measure([profiles.compare_categories("x", reference, current)], {})
+    result = drift.measure([comparing.compare_categories("x", reference, current)], {})
     assert find(result, "unseen_category_rate", feature="x").value == pytest.approx(0.001)
     assert find(result, "cramers_v", feature="x").detail["p"] > 0.05
 
@@ -130,14 +130,14 @@ def test_the_index_keeps_its_tails():
     """Values beyond the reference's ends and bins that one side lacks count."""
     reference = numbers(np.linspace(0, 1, 1_000))
     current = numbers(np.concatenate([np.linspace(0, 1, 700), np.full(150, -5), np.full(150, 9)]))
-    result = drift.measure([profiles.compare_numbers("x", reference, current)], {})
+    result = drift.measure([comparing.compare_numbers("x", reference, current)], {})
     assert find(result, "psi", feature="x").value > 0.5
     assert find(result, "psi_deciles", feature="x").value > 0.1
 
 
 def test_a_small_window_is_insufficient_and_chance_is_told():
     rng = np.random.default_rng(3)
-    small = profiles.compare_numbers(
+    small = comparing.compare_numbers(
         "x", numbers(rng.normal(size=900)), numbers(rng.normal(size=9))
     )
     assert find(drift.measure([small], {}), "psi", feature="x").undefined_reason == "insufficient"
@@ -145,7 +145,7 @@ def test_a_small_window_is_insufficient_and_chance_is_told():
         find(
             drift.measure(
                 [
-                    profiles.compare_numbers(
+                    comparing.compare_numbers(
                         "x", numbers(rng.normal(size=5_000)), numbers(rng.normal(size=200))
                     )
                 ],
@@ -164,9 +164,9 @@ def test_the_largest_index_names_its_feature_and_answers_stand_apart():
     same, moved = categories(["a", "b"] * 100), categories(["a"] * 180 + ["b"] * 20)
     result = drift.measure(
         [
-            profiles.compare_categories("calm", same, same),
-            profiles.compare_categories("moved", same, moved),
-            profiles.compare_categories(
+            comparing.compare_categories("calm", same, same),
+            comparing.compare_categories("moved", same, moved),
+            comparing.compare_categories(
                 "prediction", categories([0, 1] * 100), categories([0] * 150 + [1] * 50)
             ),
         ],
@@ -181,7 +181,7 @@ def test_the_largest_index_names_its_feature_and_answers_stand_apart():
 
 
 def test_an_empty_column_is_undefined_not_zero():
-    one = profiles.compare_numbers("x", numbers([1.0, 2.0] * 50), numbers([], missing=40))
+    one = comparing.compare_numbers("x", numbers([1.0, 2.0] * 50), numbers([], missing=40))
     result = drift.measure([one], {})
     assert find(result, "psi", feature="x").undefined_reason == "no_denominator"
     assert find(result, "missing_rate_difference", feature="x").value == 1.0
@@ -198,7 +198,7 @@ def test_profiles_add_up_exactly_and_name_no_rare_value():
     assert {**merged, "distinct": whole["distinct"]} == whole
     named = profiles.category_profile(categories(["a"] * 30 + ["b"] * 11 + ["c"] * 10))
     assert (named["values"], named["other"]) == ({"a": 30, "b": 11}, 10)
-    compared = profiles.compare_categories(
+    compared = comparing.compare_categories(
         "x", categories(["a"] * 30 + ["c"] * 3), categories(["a"] * 30)
     )
     assert compared.to_json()["bins"]["names"] == ["a", None]
@@ -209,7 +209,7 @@ def test_profiles_add_up_exactly_and_name_no_rare_value():
 def test_evidentlys_report_carries_our_figures():
     from monitoring.engine import evidently_report
 
-    one = profiles.compare_categories(
+    one = comparing.compare_categories(
         "x", categories(["a", "b"] * 50), categories(["a"] * 60 + ["b"] * 40)
     )
     result = drift.measure([one], {})
