@@ -7,7 +7,9 @@ size; `check` verifies a receipt again, years later.
 import contextlib
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,9 +27,12 @@ from audit import cosignatures
 from audit.models import Anchor, Checkpoint
 from audit.notes import NoteError
 from kernel import outbound
+from kernel.buckets import Bucket, BucketError
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 15.0
+# Reading a bucket waits for the network, object by object: so many at once.
+AT_ONCE = 8
 Prove = Callable[[int, int], Sequence[bytes]]
 
 
@@ -101,6 +106,31 @@ class Folder:
             yield path.relative_to(self.path).as_posix(), path.read_bytes()
 
 
+class BucketStore:
+    """A bucket of any store that speaks S3; with object lock, nobody replaces what it holds."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def put(self, name: str, data: bytes) -> bytes:
+        # What is there is read back, whoever wrote it: a store that ignores the condition, or an earlier
+        # try of ours whose answer was lost, must not pass for a fresh copy.
+        self._bucket.put_new(name, data)
+        return self._bucket.get(name)
+
+    def all(self) -> Iterator[tuple[str, bytes]]:
+        waiting: deque[tuple[str, Future[bytes]]] = deque()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for item in self._bucket.list():
+                if item.key.endswith(".checkpoint"):
+                    waiting.append((item.key, pool.submit(self._bucket.get, item.key)))
+                while len(waiting) > 2 * AT_ONCE:
+                    key, read = waiting.popleft()
+                    yield key, read.result()
+            for key, read in waiting:
+                yield key, read.result()
+
+
 @dataclass(frozen=True)
 class StoreTarget:
     """Keeps the checkpoint itself as `<origin>/<size>.checkpoint`."""
@@ -112,7 +142,10 @@ class StoreTarget:
     def anchor(self, head: Checkpoint, *, before: int, prove: Prove) -> bytes:
         folder = head.epoch.origin.replace("/", "_")
         note = head.note.encode()
-        held = self.store.put(f"{folder}/{head.size:020d}.checkpoint", note)
+        try:
+            held = self.store.put(f"{folder}/{head.size:020d}.checkpoint", note)
+        except BucketError as error:
+            raise AnchorFailed(str(error)) from error
         if held != note and held.partition(b"\n\n")[0] != note.partition(b"\n\n")[0]:
             raise AnchorContradicts(f"{self.name} holds another checkpoint of {head.size} entries")
         return held

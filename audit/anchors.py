@@ -17,11 +17,19 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from audit import anchoring, merkle
-from audit.anchoring import AnchorContradicts, AnchorFailed, Folder, StoreTarget, Target
+from audit.anchoring import (
+    AnchorContradicts,
+    AnchorFailed,
+    BucketStore,
+    Folder,
+    StoreTarget,
+    Target,
+)
 from audit.checkpoints import newest
 from audit.models import Anchor, Checkpoint
 from audit.stored import StoredTree
 from audit.tiles import TileError
+from kernel.buckets import BucketError, open_bucket, parse_location
 from kernel.conf import ConfigurationError
 from kernel.moments import now
 from kernel.outbound import OutboundRefused
@@ -64,16 +72,27 @@ def targets() -> list[Target]:
     known = settings.COUNTERSIGN
     return list(
         _targets(
-            known.anchor_folder, known.anchor_tsa, known.anchor_tsa_roots, known.anchor_witnesses
+            known.anchor_folder,
+            known.anchor_bucket,
+            known.anchor_tsa,
+            known.anchor_tsa_roots,
+            known.anchor_witnesses,
         )
     )
 
 
 @lru_cache(maxsize=4)
-def _targets(folder: str, tsa: str, roots: str, witnesses: str) -> tuple[Target, ...]:
+def _targets(folder: str, bucket: str, tsa: str, roots: str, witnesses: str) -> tuple[Target, ...]:
     found: list[Target] = []
     if folder:
         found.append(StoreTarget(Folder(Path(folder)), folder))
+    if bucket:
+        try:
+            place = parse_location(bucket)
+            store = BucketStore(open_bucket(place))
+        except (ValueError, BucketError) as error:
+            raise ConfigurationError(f"COUNTERSIGN_ANCHOR_BUCKET: {error}") from error
+        found.append(StoreTarget(store, str(place), Anchor.Kind.BUCKET.value))
     if tsa:
         if not roots:
             raise ConfigurationError("COUNTERSIGN_ANCHOR_TSA_ROOTS: name the certificates to trust")
@@ -202,11 +221,25 @@ def _waiting(head: Checkpoint | None, last: Anchor | None) -> float:
     return max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0
 
 
-def held_outside() -> list[str]:
-    """Return every checkpoint that a folder or bucket of this installation holds."""
-    return [
-        note for target in targets() if isinstance(target, StoreTarget) for note in target.held()
-    ]
+def held_outside() -> Iterator[tuple[str, list[str] | str]]:
+    """Yield each folder and bucket by name, with every checkpoint that it holds, or why it cannot be
+    read (a text).
+
+    Raises:
+        ConfigurationError: naming the variable that is wrong.
+    """
+    for target in targets():
+        if isinstance(target, StoreTarget):
+            try:
+                held = target.held()
+            except (OSError, BucketError) as error:
+                yield target.name, str(error)
+                continue
+            # A volume that is not mounted reads like an empty folder.
+            if not held and _last(target):
+                yield target.name, "it holds nothing, though checkpoints were anchored there"
+                continue
+            yield target.name, held
 
 
 def problems() -> Iterator[tuple[str, str]]:

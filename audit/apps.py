@@ -58,13 +58,16 @@ def _check_anchors(**kwargs: Any) -> list[checks.CheckMessage]:
     from django.conf import settings
 
     known = settings.COUNTERSIGN
-    if not known.production or known.anchor_folder or known.anchor_tsa or known.anchor_witnesses:
+    named = (
+        known.anchor_folder, known.anchor_bucket, known.anchor_tsa, known.anchor_witnesses
+    )  # fmt: skip
+    if not known.production or any(named):
         return []
     return [
         checks.Warning(
             "no checkpoint of the log is anchored outside",
             hint="who holds database and key could rewrite what no receiver has seen; name an anchor in "
-            "COUNTERSIGN_ANCHOR_FOLDER, COUNTERSIGN_ANCHOR_TSA or COUNTERSIGN_ANCHOR_WITNESSES",
+            "COUNTERSIGN_ANCHOR_FOLDER, _BUCKET, _TSA or _WITNESSES",
             id="audit.W002",
         )
     ]

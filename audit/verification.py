@@ -126,15 +126,19 @@ def _mark(marks: HighWaterFile | None, report: Report) -> HighWater | None:
 def _anchored(report: Report) -> Iterator[notes.Checkpoint]:
     """Yield the checkpoints that this installation's anchors hold: they bind like any held outside."""
     try:
-        held = anchors.held_outside()
-    except (OSError, ConfigurationError) as error:
+        places = list(anchors.held_outside())
+    except ConfigurationError as error:
         report.add("anchor", f"what is anchored outside cannot be read: {error}")
         return
-    for note in held:
-        try:
-            yield notes.parse_checkpoint(note)
-        except notes.NoteError as error:
-            report.add("anchor", f"a checkpoint that is anchored outside is damaged: {error}")
+    for name, held in places:
+        if isinstance(held, str):
+            report.add("anchor", f"what {name} holds cannot be read: {held}")
+            continue
+        for note in held:
+            try:
+                yield notes.parse_checkpoint(note)
+            except notes.NoteError as error:
+                report.add("anchor", f"a checkpoint that {name} holds is damaged: {error}")
 
 
 def _keys(epoch: Epoch, trusted: Sequence[Verifier] | None, report: Report) -> list[Verifier]:

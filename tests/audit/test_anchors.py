@@ -30,11 +30,13 @@ from audit import (
     verification,
 )
 from audit.models import Anchor, Checkpoint, Entry
+from kernel.buckets import Bucket
 from kernel.conf import ConfigurationError
 from kernel.moments import now
 from tests.audit import samples
 from tests.audit.outside import Authority, Witness, served
 from tests.audit.tampering import forged, rebuild
+from tests.stores import new_bucket
 
 pytestmark = pytest.mark.django_db
 WITNESS = "witness.example/w1"
@@ -137,6 +139,73 @@ def test_an_anchor_whose_checkpoint_or_receipt_was_changed_is_found(folder: Path
     with forged():
         Checkpoint.objects.all().delete()
     assert "anchor" in codes()
+
+
+def test_a_folder_that_is_not_mounted_is_not_taken_for_an_empty_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert codes() == set()
+    grow(1)
+    anchors.anchor_due()
+    folder.rename(tmp_path / "away")
+    assert codes() == {"anchor"}
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> Bucket:
+    place = new_bucket(s3_url, "log/anchors")
+    text = f"{place.url}?endpoint={place.endpoint}"
+    configure(monkeypatch, anchor_bucket=text)
+    return Bucket(place)
+
+
+def test_a_bucket_holds_each_checkpoint_once_and_is_read_by_verification(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchoring, "AT_ONCE", 1)
+    heads = [grow(3)]
+    assert anchors.anchor_due() == 1
+    for _ in range(4):
+        heads.append(grow(1))
+        assert set(anchors.anchor_now().values()) == {""}
+    kept = {item.key: bucket.get(item.key).decode() for item in bucket.list()}
+    assert kept == {f"countersign.local_log/{one.size:020d}.checkpoint": one.note for one in heads}
+    row = Anchor.objects.get(size=3)
+    assert (row.kind, row.target) == ("bucket", str(bucket.location))
+    assert codes() == set()
+    with forged():
+        entry = Entry.objects.order_by("id")[1]
+        changed = bytes(entry.leaf).replace(b"object-1", b"object-9")
+        Entry.objects.filter(pk=entry.pk).update(leaf=changed, object_id="object-9")
+        rebuild()
+        Anchor.objects.all().delete()
+    assert codes() == {"history"}
+    (failure,) = anchors.anchor_now().values()
+    assert "another checkpoint of 7" in failure
+    assert bucket.get("countersign.local_log/00000000000000000003.checkpoint") == (
+        heads[0].note.encode()
+    )
+
+
+def test_a_bucket_that_cannot_be_read_is_a_finding_and_hides_no_other_place(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "outside"
+    configure(
+        monkeypatch,
+        anchor_bucket=f"s3://tests-nowhere?endpoint={bucket.location.endpoint}",
+        anchor_folder=str(folder),
+    )
+    grow(2)
+    assert anchors.anchor_due() == 1
+    failures = anchors.anchor_now()
+    assert failures.pop(f"s3://tests-nowhere at {bucket.location.endpoint}").endswith("not exist")
+    assert failures == {str(folder): ""}
+    with forged():
+        changed = bytes(Entry.objects.first().leaf).replace(b"object-0", b"object-9")
+        Entry.objects.filter(pk=Entry.objects.first().pk).update(leaf=changed, object_id="object-9")
+        rebuild()
+    assert codes() == {"history", "anchor"}
 
 
 def test_a_damaged_file_outside_is_named_and_hides_nothing(folder: Path) -> None:
@@ -315,6 +384,7 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         ({"anchor_tsa": "https://tsa.example"}, "ANCHOR_TSA_ROOTS"),
         ({"anchor_tsa": "https://t.example", "anchor_tsa_roots": "/nowhere"}, "ANCHOR_TSA_ROOTS"),
         ({"anchor_tsa": "", "anchor_witnesses": "/nowhere"}, "ANCHOR_WITNESSES"),
+        ({"anchor_witnesses": "", "anchor_bucket": "folder/x"}, "ANCHOR_BUCKET"),
     ):
         configure(monkeypatch, **changes)
         with pytest.raises(ConfigurationError, match=name):
