@@ -1,0 +1,38 @@
+"""Intervals and tests over counts. Everything here is deterministic given its seed."""
+
+from monitoring.engine.statistics.areas import Area, area_under_curve
+from monitoring.engine.statistics.base import (
+    REPLICATES,
+    Counts,
+    Floats,
+    Interval,
+    generator,
+    z_of,
+)
+from monitoring.engine.statistics.categories import chi_square_two_sample
+from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
+from monitoring.engine.statistics.proportions import mean_interval, newcombe, wilson
+from monitoring.engine.statistics.resampling import multinomial, percentile, permutation_p
+from monitoring.engine.statistics.spreads import ratio_interval, spread_interval
+
+__all__ = [
+    "REPLICATES",
+    "Area",
+    "Counts",
+    "Floats",
+    "Interval",
+    "area_under_curve",
+    "benjamini_hochberg",
+    "chi_square_two_sample",
+    "generator",
+    "holm",
+    "mean_interval",
+    "multinomial",
+    "newcombe",
+    "percentile",
+    "permutation_p",
+    "ratio_interval",
+    "spread_interval",
+    "wilson",
+    "z_of",
+]
