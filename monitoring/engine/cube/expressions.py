@@ -1,0 +1,56 @@
+"""What a row is, as expressions over its columns: its group, label, prediction and score."""
+
+from typing import TYPE_CHECKING
+
+from monitoring.engine.mapping import UNKNOWN, ColumnMapping, Scalar, SensitiveAttribute
+from monitoring.engine.sources import Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+PREDICTION = "countersign_prediction"
+SCORE = "countersign_score"
+
+Group = tuple[str, ...]
+
+
+def group_of(source: Source, attribute: SensitiveAttribute) -> "ir.Value":
+    """The name of the row's group as an expression."""
+    import ibis
+
+    column = source.table[attribute.column]
+    names = attribute.groups()
+    if not names:
+        return column.cast("string").fill_null(UNKNOWN)
+    branches = [(column < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
+    return ibis.cases((column.isnull(), UNKNOWN), *branches, else_=names[-1])
+
+
+def label_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    """1 for a positive outcome, 0 for another, null for none; None without a label column."""
+    if mapping.label is None:
+        return None
+    return _flag(source.table[mapping.label], mapping.positive)
+
+
+def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    if PREDICTION in source.table.columns:
+        return source.table[PREDICTION].cast("int8")
+    if mapping.prediction is None:
+        return None
+    wanted = (
+        mapping.positive if mapping.positive_prediction is None else mapping.positive_prediction
+    )
+    return _flag(source.table[mapping.prediction], wanted)
+
+
+def score_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    if SCORE in source.table.columns:
+        return source.table[SCORE].cast("float64")
+    if mapping.score is None:
+        return None
+    return source.table[mapping.score].cast("float64")
+
+
+def _flag(column: "ir.Value", wanted: Scalar) -> "ir.Value":
+    return (column == wanted).cast("int8")

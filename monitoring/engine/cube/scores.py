@@ -1,0 +1,198 @@
+"""The score cube: scores by group, label and bin, and the sums that proper scores need."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from kernel.errors import Invalid
+from monitoring.engine.cube.expressions import Group, group_of, label_of, score_of
+from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.sources import Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+SCORE_BINS = 4_000
+"""Equal bins over [0, 1]; a multiple of 10 and 20, so that calibration bins are sums of them."""
+SCORE_SCALE = 12
+LOG_FLOOR = 2.220446049250313e-16
+"""Scores are kept this far from 0 and 1 before a logarithm, as scikit-learn does for doubles."""
+
+
+@dataclass(frozen=True)
+class ScoreCell:
+    """Rows of one group, label and score bin: their number and the sum of their scores."""
+
+    group: Group
+    label: int
+    bin: int
+    n: int
+    score_sum: Decimal
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over a group's labelled rows: squared errors and log losses, and their squares."""
+
+    group: Group
+    n: int
+    squared: Decimal
+    squared_2: Decimal
+    log: Decimal
+    log_2: Decimal
+
+
+@dataclass(frozen=True)
+class ScoreCube:
+    """Scores by group, label and bin, with the sums that Brier score and log loss need."""
+
+    attributes: tuple[str, ...]
+    bins: int
+    cells: tuple[ScoreCell, ...]
+    moments: tuple[Moments, ...]
+
+    def by(self, attributes: Sequence[str]) -> "ScoreCube":
+        places = [self.attributes.index(name) for name in attributes]
+
+        def part(group: Group) -> Group:
+            return tuple(group[place] for place in places)
+
+        cells = _added(((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells)
+        moments = _added(
+            ((part(m.group),), (m.n, m.squared, m.squared_2, m.log, m.log_2)) for m in self.moments
+        )
+        return ScoreCube(
+            tuple(attributes),
+            self.bins,
+            tuple(ScoreCell(*key, *cells[key]) for key in sorted(cells)),
+            tuple(Moments(*key, *moments[key]) for key in sorted(moments)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attributes": list(self.attributes),
+            "bins": self.bins,
+            "scale": SCORE_SCALE,
+            "cells": [[list(c.group), c.label, c.bin, c.n, str(c.score_sum)] for c in self.cells],
+            "moments": [
+                [list(m.group), m.n, *map(str, (m.squared, m.squared_2, m.log, m.log_2))]
+                for m in self.moments
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ScoreCube":
+        return cls(
+            tuple(value["attributes"]),
+            value["bins"],
+            tuple(ScoreCell(tuple(g), y, b, n, Decimal(s)) for g, y, b, n, s in value["cells"]),
+            tuple(Moments(tuple(g), n, *map(Decimal, sums)) for g, n, *sums in value["moments"]),
+        )
+
+
+def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
+    """Reduce labelled, scored rows to bins and moments; None without label or score.
+
+    Raises:
+        Invalid: naming the score if one lies outside [0, 1].
+    """
+    score, label = score_of(source, mapping), label_of(source, mapping)
+    if score is None or label is None:
+        return None
+    columns: dict[str, Any] = {
+        f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
+    }
+    groups = list(columns)
+    table = source.table.select(**columns, label=label, score=score)
+    table = table.filter(table.label.notnull(), table.score.notnull(), ~table.score.isnan())
+    _within_unit(table)
+    table = _with_losses(table)
+    cells = table.group_by([*groups, "label", "bin"]).agg(
+        n=table.count(), total=_exact(table.score).sum()
+    )
+    # Without an attribute there is one group, the empty tuple, and nothing to group by.
+    moments = table.group_by(groups or [table.label.isnull().name("all")]).agg(
+        n=table.count(),
+        squared=_exact(table.squared).sum(),
+        squared_2=_exact(table.squared * table.squared).sum(),
+        log=_exact(table.log).sum(),
+        log_2=_exact(table.log * table.log).sum(),
+    )
+    return ScoreCube(
+        tuple(one.name for one in mapping.sensitive),
+        SCORE_BINS,
+        tuple(
+            sorted(
+                (
+                    ScoreCell(_group(row, groups), row["label"], row["bin"], row["n"], row["total"])
+                    for row in cells.to_pyarrow().to_pylist()
+                ),
+                key=lambda cell: (cell.group, cell.label, cell.bin),
+            )
+        ),
+        tuple(
+            sorted(
+                (
+                    Moments(
+                        _group(row, groups),
+                        row["n"],
+                        row["squared"],
+                        row["squared_2"],
+                        row["log"],
+                        row["log_2"],
+                    )
+                    for row in moments.to_pyarrow().to_pylist()
+                ),
+                key=lambda one: one.group,
+            )
+        ),
+    )
+
+
+def merge_scores(first: ScoreCube, second: ScoreCube) -> ScoreCube:
+    """Add two score cubes of the same attributes and bins."""
+    if (first.attributes, first.bins) != (second.attributes, second.bins):
+        raise Invalid("score cubes of different shapes do not add up", field="attributes")
+    return ScoreCube(
+        first.attributes, first.bins, first.cells + second.cells, first.moments + second.moments
+    ).by(first.attributes)
+
+
+def _exact(value: "ir.Value") -> "ir.Value":
+    return value.cast(f"decimal(38, {SCORE_SCALE})")
+
+
+def _within_unit(table: "ir.Table") -> None:
+    outside = int(table.filter((table.score < 0) | (table.score > 1)).count().to_pyarrow().as_py())
+    if outside:
+        raise Invalid(
+            f"{outside} scores lie outside 0 to 1; a score is a probability", field="mapping.score"
+        )
+
+
+def _with_losses(table: "ir.Table") -> "ir.Table":
+    import ibis
+
+    error = table.score - table.label
+    kept = ibis.greatest(ibis.least(table.score, 1 - LOG_FLOOR), LOG_FLOOR)
+    return table.mutate(
+        bin=ibis.least((table.score * SCORE_BINS).floor().cast("int32"), SCORE_BINS - 1),
+        squared=error * error,
+        log=-ibis.ifelse(table.label == 1, kept, 1 - kept).ln(),
+    )
+
+
+def _group(row: Mapping[str, Any], groups: Sequence[str]) -> Group:
+    return tuple(row[name] for name in groups)
+
+
+def _added(items: Iterable[tuple[Any, tuple[Any, ...]]]) -> dict[Any, tuple[Any, ...]]:
+    totals: dict[Any, tuple[Any, ...]] = {}
+    # The default context rounds to 28 digits, and a sum must not depend on how it was cut.
+    with localcontext(prec=60):
+        for key, values in items:
+            known = totals.get(key)
+            totals[key] = values if known is None else tuple(map(add, known, values))
+    return totals
