@@ -29,29 +29,29 @@ def edges_of(source: Source, mapping: ColumnMapping) -> dict[str, list[float]]:
     }
 
 
-def profiles_pair(reference: Source, current: Source, mapping: ColumnMapping) -> dict[str, Any]:
-    """Profiles of both samples over the reference's edges."""
-    edges = edges_of(reference, mapping)
-    return {
-        "reference": profiles_of(reference, mapping, edges),
-        "current": profiles_of(current, mapping, edges),
-    }
+def gather(
+    reference: Source, current: Source, mapping: ColumnMapping
+) -> tuple[dict[str, Any], list[Comparison]]:
+    """Profile each feature of both samples, over the reference's edges, and compare them.
 
-
-def compare(reference: Source, current: Source, mapping: ColumnMapping) -> list[Comparison]:
-    """Compare each feature, then score, prediction and label as far as both samples have them."""
+    Then compare score, prediction and label as far as both samples have them. Each column is read
+    once, and one column at a time is held.
+    """
+    found: dict[str, Any] = {"reference": {}, "current": {}}
     compared = []
     for name in mapping.features:
         if _is_categorical(reference, mapping, name):
-            before, after = profiles.categories(reference, name), profiles.categories(current, name)
-            compared.append(comparing.compare_categories(name, before, after))
+            old, new = profiles.categories(reference, name), profiles.categories(current, name)
+            found["reference"][name] = profiles.category_profile(old)
+            found["current"][name] = profiles.category_profile(new)
+            compared.append(comparing.compare_categories(name, old, new))
         else:
-            compared.append(
-                comparing.compare_numbers(
-                    name, profiles.numbers(reference, name), profiles.numbers(current, name)
-                )
-            )
-    return compared + _answers(reference, current, mapping)
+            before, after = profiles.numbers(reference, name), profiles.numbers(current, name)
+            edges = profiles.quantile_edges(before)
+            found["reference"][name] = profiles.number_profile(before, edges)
+            found["current"][name] = profiles.number_profile(after, edges)
+            compared.append(comparing.compare_numbers(name, before, after))
+    return found, compared + _answers(reference, current, mapping)
 
 
 def _answers(reference: Source, current: Source, mapping: ColumnMapping) -> list[Comparison]:

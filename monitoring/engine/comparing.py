@@ -1,19 +1,24 @@
-"""The comparison of two samples of a column: everything that drift is computed from."""
+"""The comparison of two samples of a column: everything that drift is computed from.
+
+All of it follows from the different values of both samples and their counts (`profiles.Numbers`,
+`profiles.Categories`), so a column is read and sorted once. `sketching` makes the same comparison
+from bins alone, for columns too long to be sorted.
+"""
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitoring.engine.profiles import (
-    FLOOR,
-    Categories,
-    Floats,
-    Numbers,
-    number_profile,
-    quantile_edges,
-)
+from monitoring.engine.profiles import FLOOR, Categories, Counts, Floats, Numbers, quantile_edges
+
+FEW = 20
+"""A reference with at most this many different numbers is compared value by value, as by Evidently."""
+EXACT_P = 10_000
+"""Up to so many rows a side the Kolmogorov-Smirnov test is exact, as SciPy chooses."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,16 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two samples of one column: everything that drift is computed from.
+    """Two samples of one column.
 
     `bins` are Evidently's: equal ones by Sturges' rule over both samples, or the values themselves
-    if the reference has at most 20. `deciles` are those of the reference. `distance` is the area
-    between the distribution functions, `gap` the largest distance between them as a fraction.
+    if the reference has at most 20. `deciles` are those of the reference. `spread` are equal bins
+    by Sturges' rule over the different values, which Evidently's Hellinger distance looks at.
+    `distance` is the area between the distribution functions, `gap` the largest distance between
+    them as a fraction; of a sketch, the true ones are at most `distance_bound` and `gap_bound`
+    larger. `chance` is the mean and the standard deviation that `distance` has if both samples
+    are drawn from one distribution. `lone` counts the rows of both samples by how often their
+    category occurs in them: `{occurrences: categories}`.
     """
 
     column: str
@@ -54,6 +64,10 @@ class Comparison:
     gap: tuple[int, int] | None = None
     unseen: int = 0
     p_exact: float | None = None
+    spread: Histogram | None = None
+    chance: tuple[float, float] | None = None
+    distance_bound: float = 0.0
+    gap_bound: float = 0.0
 
     @property
     def reference_n(self) -> int:
@@ -78,10 +92,12 @@ class Comparison:
             "missing": [self.reference_missing, self.current_missing],
             "bins": bins,
             "deciles": self.deciles.to_json() if self.deciles else None,
+            "spread": self.spread.to_json() if self.spread else None,
             "distance": self.distance,
             "deviation": self.deviation,
             # The fraction's parts may be larger than an integer of JSON.
             "gap": [str(part) for part in self.gap] if self.gap else None,
+            "bounds": [self.distance_bound, self.gap_bound],
             "unseen": self.unseen,
             "p_exact": self.p_exact,
         }
@@ -109,84 +125,200 @@ def compare_numbers(column: str, reference: Numbers, current: Numbers) -> Compar
     if not reference.n or not current.n:
         empty = Histogram((reference.n,), (current.n,))
         return Comparison(column, "numeric", *missing, empty)
-    distance, gap = _distances(reference, current)
-    unseen = int(current.counts[~np.isin(current.values, reference.values)].sum())
+    first, second = _Ranked(reference), _Ranked(current)
+    pooled = _pool(first, second)
+    new = ~_among(second.values, first.values)
     return Comparison(
         column,
         "numeric",
         *missing,
-        _evidently_bins(reference, current),
-        _decile_bins(reference, current),
-        distance,
+        _evidently_bins(first, second),
+        _decile_bins(first, second),
+        pooled.distance,
         _deviation(reference),
-        gap,
-        unseen,
+        pooled.gap,
+        int(current.counts[new].sum()),
         _exact_p(reference, current),
+        _spread_bins(first, second, len(pooled.values)),
+        pooled.chance(),
     )
 
 
-def _evidently_bins(reference: Numbers, current: Numbers) -> Histogram:
-    if len(reference.values) <= 20:
+class _Ranked:
+    """A sample's different values with the number of rows before each, for counts of any bins."""
+
+    def __init__(self, column: Numbers) -> None:
+        self.column, self.values = column, column.values
+        self.before = np.concatenate(([0], np.cumsum(column.counts)))
+
+    @property
+    def n(self) -> int:
+        return int(self.before[-1])
+
+    def between(self, edges: Floats) -> tuple[int, ...]:
+        """Counts of [a, b) for each bin, of [a, b] for the last: numpy's histogram."""
+        place = np.searchsorted(self.values, edges, "left")
+        place[-1] = np.searchsorted(self.values, edges[-1], "right")
+        return _whole(np.diff(self.before[place]))
+
+    def up_to(self, edges: Floats) -> tuple[int, ...]:
+        """Counts of the values at most each edge, and of those above the last."""
+        place = np.searchsorted(self.values, edges, "right")
+        return _whole(np.diff(self.before[np.concatenate(([0], place, [len(self.values)]))]))
+
+    def at(self, values: Floats) -> tuple[int, ...]:
+        """How often each of `values` occurs."""
+        low = np.searchsorted(self.values, values, "left")
+        high = np.searchsorted(self.values, values, "right")
+        return _whole(self.before[high] - self.before[low])
+
+
+def _whole(counts: Counts) -> tuple[int, ...]:
+    found: list[int] = counts.tolist()
+    return tuple(found)
+
+
+def _among(values: Floats, known: Floats) -> NDArray[np.bool_]:
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    found: NDArray[np.bool_] = known[place] == values
+    return found
+
+
+def _evidently_bins(reference: _Ranked, current: _Ranked) -> Histogram:
+    if len(reference.values) <= FEW:
         values = np.union1d(reference.values, current.values)
         return Histogram(
-            _at(reference, values), _at(current, values), names=tuple(map(repr, values.tolist()))
+            reference.at(values), current.at(values), names=tuple(map(repr, values.tolist()))
         )
+    edges = sturges_edges(
+        min(reference.values[0], current.values[0]),
+        max(reference.values[-1], current.values[-1]),
+        reference.n + current.n,
+        whole=_integers(reference, current),
+    )
+    return _binned(reference, current, edges)
+
+
+def _spread_bins(reference: _Ranked, current: _Ranked, different: int) -> Histogram:
     low = min(reference.values[0], current.values[0])
     high = max(reference.values[-1], current.values[-1])
-    width = (high - low) / (math.log2(reference.n + current.n) + 1.0)
-    if reference.whole and current.whole and not (reference.missing or current.missing):
+    edges = sturges_edges(low, high, different, whole=_integers(reference, current))
+    return _binned(reference, current, edges)
+
+
+def _binned(reference: _Ranked, current: _Ranked, edges: Floats) -> Histogram:
+    return Histogram(
+        reference.between(edges), current.between(edges), tuple(map(float, edges.tolist()))
+    )
+
+
+def _integers(reference: _Ranked, current: _Ranked) -> bool:
+    """Are both columns of integers to a library that has no missing integer?"""
+    columns = reference.column, current.column
+    return all(one.whole and not one.missing for one in columns)
+
+
+def sturges_edges(low: float, high: float, n: int, *, whole: bool) -> Floats:
+    """numpy's equal bins from `low` to `high` for `n` values by Sturges' rule (1926)."""
+    low, high = float(low), float(high)
+    width = (high - low) / (math.log2(n) + 1.0)
+    if whole:
         # numpy's rule: integers get bins at least 1 wide.
         width = max(width, 1.0)
-    count = math.ceil((high - low) / width) if width else 1
-    edges = np.linspace(low, high, count + 1)
-    return Histogram(
-        _histogram(reference, edges), _histogram(current, edges), tuple(map(float, edges))
+    count = math.ceil((high - low) / width) if width and math.isfinite(width) else 1
+    return np.linspace(low, high, max(count, 1) + 1)
+
+
+def _decile_bins(reference: _Ranked, current: _Ranked) -> Histogram:
+    edges = np.asarray(quantile_edges(reference.column, 10), float)
+    return Histogram(reference.up_to(edges), current.up_to(edges), tuple(edges.tolist()))
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Both samples' different values, rising, with both distribution functions at each."""
+
+    values: Floats
+    first: Counts
+    second: Counts
+
+    @property
+    def distance(self) -> float:
+        gaps = np.abs(self._signed()[:-1]).astype(float)
+        sizes = int(self.first[-1]) * int(self.second[-1])
+        with np.errstate(over="ignore"):
+            return float(np.sum(gaps * np.diff(self.values))) / sizes
+
+    @property
+    def gap(self) -> tuple[int, int]:
+        sizes = int(self.first[-1]) * int(self.second[-1])
+        return int(np.abs(self._signed()).max()), sizes
+
+    def _signed(self) -> NDArray[Any]:
+        m, n = int(self.first[-1]), int(self.second[-1])
+        if m * n >= 2**62:
+            wide: NDArray[Any] = self.first.astype(object) * n - self.second.astype(object) * m
+            return wide
+        return self.first * n - self.second * m
+
+    def chance(self) -> tuple[float, float]:
+        """Mean and deviation of `distance` under one distribution, the pooled one.
+
+        The scaled difference of two distribution functions is then a Brownian bridge B(F(x)); the
+        moments of the integral of its absolute value are those of correlated normals, summed over
+        a grid of quantiles that grows denser towards both ends.
+        """
+        together = self.first + self.second
+        total = int(together[-1])
+        fine = 2.0 ** -np.arange(6, math.ceil(math.log2(total)) + 2)
+        levels = np.unique(np.concatenate((np.linspace(0, 1, 65), fine, 1 - fine)))
+        place = np.searchsorted(together, levels * total, "left").clip(0, len(together) - 1)
+        place = np.unique(np.append(place, [0, len(together) - 1]))
+        if len(place) < 2:
+            return 0.0, 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            widths = np.diff(self.values[place])
+            area = np.array([_mean_height(self.values, together, a, b) for a, b in pairwise(place)])
+        height = np.clip(area / total, 0.5 / total, 1 - 0.5 / total)
+        scale = math.sqrt(1 / int(self.first[-1]) + 1 / int(self.second[-1]))
+        sigma = np.sqrt(height * (1 - height)) * widths
+        odds = np.sqrt(height / (1 - height))
+        rho = np.clip(np.minimum.outer(odds, odds) / np.maximum.outer(odds, odds), 0, 1)
+        product = (2 / math.pi) * (np.sqrt(1 - rho**2) + rho * np.arcsin(rho))
+        mean = scale * math.sqrt(2 / math.pi) * float(sigma.sum())
+        square = scale**2 * float(sigma @ product @ sigma)
+        return mean, math.sqrt(max(0.0, square - mean**2))
+
+
+def _mean_height(values: Floats, together: Counts, low: int, high: int) -> float:
+    """The mean of a step function of counts between two of its places."""
+    width = values[high] - values[low]
+    steps = np.diff(values[low : high + 1])
+    return float(together[low:high] @ steps / width) if width > 0 else float(together[low])
+
+
+def _pool(first: _Ranked, second: _Ranked) -> _Pool:
+    # A stable sort merges two runs that are each sorted.
+    values = np.sort(np.concatenate((first.values, second.values)), kind="stable")
+    values = values[np.concatenate((values[1:] != values[:-1], [True]))]
+    return _Pool(
+        values,
+        first.before[np.searchsorted(first.values, values, "right")],
+        second.before[np.searchsorted(second.values, values, "right")],
     )
-
-
-def _histogram(column: Numbers, edges: Floats) -> tuple[int, ...]:
-    counts, _ = np.histogram(column.values, edges, weights=column.counts)
-    return tuple(int(count) for count in counts)
-
-
-def _at(column: Numbers, values: Floats) -> tuple[int, ...]:
-    known = dict(zip(column.values.tolist(), column.counts.tolist(), strict=True))
-    return tuple(int(known.get(value, 0)) for value in values.tolist())
-
-
-def _decile_bins(reference: Numbers, current: Numbers) -> Histogram:
-    edges = quantile_edges(reference, 10)
-    return Histogram(
-        tuple(number_profile(reference, edges)["counts"]),
-        tuple(number_profile(current, edges)["counts"]),
-        tuple(edges),
-    )
-
-
-def _distances(reference: Numbers, current: Numbers) -> tuple[float, tuple[int, int]]:
-    """Area between the distribution functions, and the largest gap as an exact fraction."""
-    values = np.union1d(reference.values, current.values)
-    first = np.cumsum(_at(reference, values), dtype=np.int64)
-    second = np.cumsum(_at(current, values), dtype=np.int64)
-    m, n = reference.n, current.n
-    wide = m * n >= 2**62
-    a, b = (first.astype(object), second.astype(object)) if wide else (first, second)
-    gaps = np.abs(a * n - b * m)
-    area = math.fsum((gaps[:-1].astype(float) * np.diff(values)).tolist()) / (m * n)
-    return area, (int(gaps.max()), m * n)
 
 
 def _deviation(column: Numbers) -> float:
     """Standard deviation of the population of values."""
-    weights = column.counts.astype(float)
-    mean = math.fsum((column.values * weights).tolist()) / column.n
-    squares = math.fsum((weights * (column.values - mean) ** 2).tolist())
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.sum(column.values * column.counts)) / column.n
+        squares = float(np.sum(column.counts * (column.values - mean) ** 2))
     return math.sqrt(squares / column.n)
 
 
 def _exact_p(reference: Numbers, current: Numbers) -> float | None:
     """P of the Kolmogorov-Smirnov test for up to 10,000 rows a side, else None (see `drift`)."""
-    if max(reference.n, current.n) > 10_000:
+    if max(reference.n, current.n) > EXACT_P:
         return None
     from scipy.stats import ks_2samp
 

@@ -58,18 +58,28 @@ class Categories:
 def numbers(source: Source, column: str) -> Numbers:
     """Count the values of a numeric column. Not-a-number counts as missing."""
     table = source.table.select(value=source.table[column])
-    dtype = table.value.type()
-    whole = bool(dtype.is_integer())
-    counted = table.group_by("value").agg(n=table.count()).to_pyarrow()
-    values = np.asarray(counted["value"].cast("float64").to_numpy(), np.float64)
-    counts = np.asarray(counted["n"].to_numpy(), np.int64)
-    absent, endless = np.isnan(values), np.isinf(values)
-    finite = ~(absent | endless)
+    whole = bool(table.value.type().is_integer())
+    parts, missing = [np.empty(0)], 0
+    for batch in source.batches(table.select(value=table.value.cast("float64")), 1 << 20):
+        values = batch.column(0)
+        missing += values.null_count
+        parts.append(values.drop_null().to_numpy(zero_copy_only=False))
+    return counted(np.concatenate(parts), missing, whole=whole)
+
+
+def counted(values: Floats, missing: int = 0, *, whole: bool = False) -> Numbers:
+    """The different values of a sample and how often each occurs, by one sort."""
+    values = np.sort(values)
+    start, end, known = np.searchsorted(values, [-np.inf, np.inf, np.nan], "left")
+    start = int(np.searchsorted(values, -np.inf, "right"))
+    finite = values[start:end]
+    first = np.concatenate(([True], finite[1:] != finite[:-1])) if len(finite) else []
+    place = np.flatnonzero(first)
+    counts = np.diff(np.append(place, len(finite))).astype(np.int64)
     # Several spellings of one number (-0.0 and 0.0) are one value.
-    kept, place = np.unique(values[finite] + 0.0, return_inverse=True)
-    totals = np.zeros(len(kept), np.int64)
-    np.add.at(totals, place, counts[finite])
-    return Numbers(kept, totals, int(counts[absent].sum()), int(counts[endless].sum()), whole)
+    kept = finite[place] + 0.0
+    infinite = start + int(known - end)
+    return Numbers(kept, counts, missing + len(values) - int(known), infinite, whole)
 
 
 def categories(source: Source, column: str) -> Categories:
@@ -99,34 +109,63 @@ def number_profile(column: Numbers, edges: Sequence[float]) -> dict[str, Any]:
 
     Profiles over the same edges add up with `merge_profiles`.
     """
-    size = len(edges) + 1
-    place = np.searchsorted(np.asarray(edges, float), column.values, side="left")
-    counts = np.zeros(size, np.int64)
-    sums = [Decimal(0)] * size
-    extreme = 0
-    for value, n, where in zip(
-        column.values.tolist(), column.counts.tolist(), place.tolist(), strict=True
-    ):
-        counts[where] += n
-        if abs(value) >= LARGEST:
-            extreme += n
-            continue
-        exact = _EXACT.quantize(Decimal(value), _UNIT)
-        sums[where] = _EXACT.add(sums[where], _EXACT.multiply(exact, Decimal(n)))
+    stops = _stops(column, edges)
+    near = np.abs(column.values) < LARGEST
+    kept = np.where(near, column.values, 0.0)
+    whole = np.trunc(kept)
+    # The rest of a truncation is exact; a sum of integers does not depend on its order.
+    parts = np.rint((kept - whole) * 10.0**SCALE).astype(np.int64)
+    sums = [
+        _scaled(*pair)
+        for pair in zip(
+            _sums(whole, column.counts, stops), _sums(parts, column.counts, stops), strict=True
+        )
+    ]
     return {
         "kind": "numeric",
         "n": column.n,
         "missing": column.missing,
         "infinite": column.infinite,
-        "extreme": extreme,
+        "extreme": int(column.counts[~near].sum()),
         "distinct": len(column.values),
         "least": float(column.values[0]) if len(column.values) else None,
         "most": float(column.values[-1]) if len(column.values) else None,
         "scale": SCALE,
         "edges": [float(edge) for edge in edges],
-        "counts": [int(count) for count in counts],
-        "sums": [str(_EXACT.quantize(total, _UNIT)) for total in sums],
+        "counts": [int(count) for count in _counts(column, stops)],
+        "sums": [str(total) for total in sums],
     }
+
+
+def _stops(column: Numbers, edges: Sequence[float]) -> NDArray[np.intp]:
+    """Where each bin ends among the rising values."""
+    found = np.searchsorted(column.values, np.asarray(edges, float), side="right")
+    return np.append(found, len(column.values))
+
+
+def bin_counts(column: Numbers, edges: Sequence[float]) -> Counts:
+    """Count the values at most each edge, and those above the last."""
+    return _counts(column, _stops(column, edges))
+
+
+def _counts(column: Numbers, stops: NDArray[np.intp]) -> Counts:
+    ranks = np.concatenate(([0], np.cumsum(column.counts)))
+    return np.diff(ranks[stops], prepend=0)
+
+
+def _sums(amounts: NDArray[Any], counts: Counts, stops: NDArray[np.intp]) -> list[int]:
+    """Sum whole amounts, each as often as it counts, bin by bin; exact however large."""
+    most = float(np.abs(amounts).max(initial=0.0)) * float(counts.sum())
+    if most < 2**62:
+        running = np.cumsum(amounts.astype(np.int64) * counts)
+    else:
+        running = np.cumsum(np.array([int(one) for one in amounts.tolist()], object) * counts)
+    at = np.concatenate(([0], running))[stops]
+    return [int(one) for one in np.diff(at, prepend=0).tolist()]
+
+
+def _scaled(whole: int, parts: int) -> Decimal:
+    return _EXACT.quantize(_EXACT.add(Decimal(whole), Decimal(parts).scaleb(-SCALE)), _UNIT)
 
 
 def category_profile(column: Categories, floor: int = FLOOR) -> dict[str, Any]:

@@ -25,8 +25,7 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         current = open_scored(job, job.dataset, workdir, clock.between(0.3, 0.5), required=False)
         try:
             clock("counting", 0.5)
-            compared = columns.compare(reference.source, current.source, job.mapping)
-            profiles = columns.profiles_pair(reference.source, current.source, job.mapping)
+            profiles, compared = columns.gather(reference.source, current.source, job.mapping)
             rows = current.source.rows
         finally:
             current.source.close()
