@@ -49,8 +49,7 @@ class Comparison:
     `distance` is the area between the distribution functions, `gap` the largest distance between
     them as a fraction; of a sketch, the true ones are at most `distance_bound` and `gap_bound`
     larger. `chance` is the mean and the standard deviation that `distance` has if both samples
-    are drawn from one distribution. `lone` counts the rows of both samples by how often their
-    category occurs in them: `{occurrences: categories}`.
+    are drawn from one distribution.
     """
 
     column: str

@@ -73,8 +73,7 @@ def counted(values: Floats, missing: int = 0, *, whole: bool = False) -> Numbers
     start, end, known = np.searchsorted(values, [-np.inf, np.inf, np.nan], "left")
     start = int(np.searchsorted(values, -np.inf, "right"))
     finite = values[start:end]
-    first = np.concatenate(([True], finite[1:] != finite[:-1])) if len(finite) else []
-    place = np.flatnonzero(first)
+    place = np.flatnonzero(np.append(len(finite) > 0, finite[1:] != finite[:-1])[: len(finite)])
     counts = np.diff(np.append(place, len(finite))).astype(np.int64)
     # Several spellings of one number (-0.0 and 0.0) are one value.
     kept = finite[place] + 0.0
