@@ -18,7 +18,10 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
-    worker_max_tasks_per_child=50,
+    # A new child imports the libraries of checks anew, for seconds: one is replaced for what it
+    # holds, in KiB, and only in the end for what it has done.
+    worker_max_tasks_per_child=5000,
+    worker_max_memory_per_child=1_500_000,
     broker_connection_retry_on_startup=True,
     task_routes={"monitoring.tasks.execute_check": {"queue": "checks"}},
     task_default_queue="default",

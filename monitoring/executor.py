@@ -125,6 +125,7 @@ def job_of(run: CheckRun) -> "CheckJob":
         if run.reference
         else None,
         grade=grade,
+        shelf=settings.COUNTERSIGN.data_dir / "scored",
     )
 
 

@@ -48,7 +48,8 @@ class CheckJob:
 
     `grade` is the highest grade wanted: `recomputed` uses the predictions in the data even if the
     artifact could be scored. `reference` is what drift compares with and data quality looks for
-    leaks in. `seed` is derived from the job's digests when None.
+    leaks in. `seed` is derived from the job's digests when None. `shelf` is a folder in which
+    predictions are kept for the next check; it decides nothing that is measured.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class CheckJob:
     grade: Grade = "re-performed"
     engine: EngineLimits = field(default_factory=EngineLimits)
     sandbox: SandboxLimits = field(default_factory=SandboxLimits)
+    shelf: Path | None = None
 
     @classmethod
     def from_json(cls, value: object) -> "CheckJob":

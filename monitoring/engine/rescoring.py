@@ -8,6 +8,7 @@ from typing import Any
 from kernel.errors import CountersignError, Invalid
 from monitoring.engine import cube, loaders, sandbox
 from monitoring.engine.job import Artifact, CheckJob
+from monitoring.engine.kept import Shelf, name_of
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.results import Note
 from monitoring.engine.sources import ROW, DataFile, Source, open_source, verify_digest
@@ -126,9 +127,7 @@ def _score(
     if artifact is None:
         raise Invalid("no model", field="artifact")
     home = workdir / f"sandbox-{field}"
-    task = prepare(job, artifact, plain, home)
-    answer = sandbox.run_child({**task, "operation": "score"}, home, job.sandbox, progress)
-    predictions = Path(task["predictions"])
+    answer, predictions = _answers(job, artifact, data, plain, home, progress)
     plain.close()
     source = open_source(data, workdir, field=field, limits=job.engine, predictions=predictions)
     if source.rows != plain.rows or answer["rows"] != plain.rows:
@@ -144,6 +143,30 @@ def _score(
         int(answer["repeated"]),
         int(answer["differing"]),
     )
+
+
+def _answers(
+    job: CheckJob, artifact: Artifact, data: DataFile, plain: Source, home: Path, progress: Progress
+) -> tuple[dict[str, Any], Path]:
+    """What the sandbox says of a scoring and where the predictions are: made now, or kept."""
+    spec = job.input_spec
+    if spec is None:
+        raise Invalid("scoring a model needs its input spec", field="input_spec")
+    shelf, name = Shelf(job.shelf), name_of(artifact, spec.to_json(), data)
+    home.mkdir(parents=True, exist_ok=True)
+    predictions = home / "predictions.parquet"
+    with shelf.alone(name, lambda: progress(0.0, "another check is scoring the same rows")):
+        kept = shelf.take(name, predictions)
+        if kept is not None:
+            # The artifact of this run is pinned too, though its bytes were opened before.
+            verify_digest(artifact.path, artifact.digest, "artifact")
+            return {**kept, "isolation": {**kept["isolation"], "scored": "for an earlier check"}}, (
+                predictions
+            )
+        task = prepare(job, artifact, plain, home)
+        answer = sandbox.run_child({**task, "operation": "score"}, home, job.sandbox, progress)
+        shelf.keep(name, predictions, answer)
+    return answer, predictions
 
 
 def _disagreements(source: Source, mapping: ColumnMapping) -> list[Note]:
