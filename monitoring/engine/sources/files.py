@@ -1,0 +1,150 @@
+"""A file of rows opened in DuckDB, locked so that a query reaches nothing else.
+
+Rows stay in the file: checks ask for aggregates. A CSV file is read once into a parquet file in the
+work directory, so that each row has one number that never changes.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kernel.errors import Invalid, Unprocessable
+from monitoring.engine.sources.data import DataFile
+from monitoring.engine.sources.filters import filtered, kind_of
+from monitoring.engine.sources.opened import ROW, EngineLimits, Source, stream
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_HASH_BLOCK = 1 << 20
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file, read block by block."""
+    hasher = hashlib.sha256()
+    with path.open("rb") as stream_:
+        while block := stream_.read(_HASH_BLOCK):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def verify_digest(path: Path, digest: str, field: str) -> None:
+    """Hash the file.
+
+    Raises:
+        Invalid: if there is no such file.
+        Unprocessable: if its bytes are not those of `digest`.
+    """
+    try:
+        found = digest_of(path)
+    except OSError as error:
+        raise Invalid("the file cannot be read", field=f"{field}.path") from error
+    if found != digest:
+        raise Unprocessable(f"the file's SHA-256 is {found}, not {digest}", field=f"{field}.digest")
+
+
+def open_file(
+    data: DataFile,
+    workdir: Path,
+    *,
+    field: str = "dataset",
+    limits: EngineLimits | None = None,
+    predictions: Path | None = None,
+) -> Source:
+    """Open a data file, verified against its digest, filtered, in a locked DuckDB.
+
+    Raises:
+        Invalid: the file is not of its format, or a filter names an unknown column.
+        Unprocessable: its bytes are not those of its digest.
+    """
+    verify_digest(data.path, data.digest, field)
+    limits = limits or EngineLimits()
+    path = data.path.resolve()
+    if data.format == "csv":
+        path = _csv_to_parquet(path, workdir / f"{data.digest}.parquet", field, limits)
+    paths = [path, *([predictions.resolve()] if predictions else [])]
+    backend = connect_locked(paths, limits)
+    try:
+        table = _read(backend, path, field)
+        schema = {name: kind_of(dtype) for name, dtype in table.schema().items() if name != ROW}
+        if not schema:
+            raise Invalid("the file has no columns", field=field)
+        table = filtered(table, data.filters, schema, field)
+        if predictions is not None:
+            scored = backend.read_parquet(str(paths[1]))
+            table = table.inner_join(scored, ROW)
+        rows = int(table.count().to_pyarrow().as_py())
+    except Invalid:
+        backend.disconnect()
+        raise
+    except Exception as error:
+        backend.disconnect()
+        raise unreadable(error, field) from error
+    return Source(table, schema, rows, data.identity(), backend)
+
+
+def connect_locked(paths: list[Path], limits: EngineLimits) -> Any:
+    """A DuckDB of its own that reads these files, and nothing else for as long as it lives."""
+    import ibis
+
+    for path in paths:
+        if any(letter in str(path) for letter in "*?[]'\""):
+            raise Invalid(
+                "the path has a letter that a query would read as a pattern", field="path"
+            )
+    backend = ibis.duckdb.connect()
+    allowed = ", ".join(f"'{path}'" for path in paths)
+    for setting in (
+        f"allowed_paths = [{allowed}]",
+        f"memory_limit = '{limits.memory}MiB'",
+        f"threads = {limits.threads}",
+        "temp_directory = ''",
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+        "TimeZone = 'UTC'",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        backend.raw_sql(f"SET {setting}")
+    return backend
+
+
+def _read(backend: Any, path: Path, field: str) -> "ir.Table":
+    with path.open("rb") as stream_:
+        if stream_.read(4) != b"PAR1":
+            raise Invalid("the file is not a parquet file", field=field)
+    table: ir.Table = backend.read_parquet(str(path), file_row_number=True)
+    return table.rename({ROW: "file_row_number"})
+
+
+def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if target.exists():
+        return target
+    backend = connect_locked([path], limits)
+    part = target.with_suffix(".part")
+    try:
+        table = backend.read_csv(
+            str(path), header=True, strict_mode=True, parallel=False, sample_size=-1
+        )
+        batches = stream(backend, table)
+        with pq.ParquetWriter(part, batches.schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    except (Exception, pa.ArrowException) as error:
+        part.unlink(missing_ok=True)
+        raise unreadable(error, field) from error
+    finally:
+        backend.disconnect()
+    part.replace(target)
+    return target
+
+
+def unreadable(error: Exception, field: str) -> Invalid:
+    """What to say of an error of the engine's: only its kind, since its message may quote data."""
+    kind = type(error).__name__
+    if "OutOfMemory" in kind or "memory" in str(error).lower()[:80]:
+        return Invalid("reading the file needs more memory than a check may use", field=field)
+    return Invalid(f"the file cannot be read as declared ({kind})", field=field)
