@@ -98,4 +98,4 @@ class Stage:
                 return value
             if time.monotonic() > deadline:
                 raise StoryFailed(f"waited {seconds:.0f} s in vain for {what}")
-            time.sleep(0.25)
+            time.sleep(0.4)

@@ -27,6 +27,8 @@ class Story:
     files: Mapping[str, data.MadeFile] = field(default_factory=dict)
     first: train.TrainedModel | None = None
     second: train.TrainedModel | None = None
+    ended: dict[str, str] = field(default_factory=dict)
+    """The one figure of each monitor's run that is over, by its id."""
 
     def play(self) -> None:
         """Play all steps. Raises `StoryFailed` at the first one that does not end as told."""
@@ -365,12 +367,15 @@ class Story:
         """What the monitors measured on a batch, once all of them have."""
         rolf = self.stage.as_("rolf")
         ids = rolf.get(f"observations/{batch['id']}/")["runs"]
-        runs = [rolf.get(f"check-runs/{one}/") for one in ids]
-        if len(runs) < self._monitors() or any(
-            run["state"] in {"queued", "running"} for run in runs
-        ):
+        for one in ids:
+            if one not in self.ended:
+                run = rolf.get(f"check-runs/{one}/")
+                if run["state"] in {"queued", "running"}:
+                    return ""
+                self.ended[one] = _headline(run)
+        if len(ids) < self._monitors():
             return ""
-        return "; ".join(sorted(_headline(run) for run in runs))
+        return "; ".join(sorted(self.ended[one] for one in ids))
 
     def _monitors(self) -> int:
         rows = self.stage.as_("rolf").get("monitors/", model=MODEL)["results"]
