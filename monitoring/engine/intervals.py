@@ -1,0 +1,141 @@
+"""Intervals of figures formed from a few counts, where a bootstrap of few rows covers too seldom.
+
+Sources: the score interval of a multinomial mean with the nuisance profiled out is Wilson's for
+two values and Tango's (1998) for a paired difference; MOVER of Zou and Donner (2008); the variance
+of phi of Bishop, Fienberg and Holland (1975), on Fisher's scale; Newcombe (2006, method 5) for an
+area whose sample error is nothing.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from monitoring.engine.statistics import Interval, wilson, z_of
+
+_FAINT = 1e-9
+"""Rows that a value nobody had counts for, so that a likelihood can give it weight at all."""
+
+
+def score_interval(counts: Sequence[int], values: Sequence[float], level: float) -> Interval:
+    """Interval of the mean of a variable with few known values, `counts[i]` rows having `values[i]`.
+
+    The means that a score test does not refuse; what is unknown besides the mean is put where the
+    data are likeliest. It lies within the values and has a width even if all rows are alike.
+    """
+    n, low, high = sum(counts), min(values), max(values)
+    mean = math.fsum(k * value for k, value in zip(counts, values, strict=True)) / n
+    if low == high:
+        return Interval(low, high)
+    z = z_of(level)
+
+    def excess(at: float) -> float:
+        variance = _profiled_variance(counts, values, at)
+        return abs(mean - at) - z * math.sqrt(variance / n)
+
+    return Interval(_end(excess, mean, low), _end(excess, mean, high))
+
+
+def _end(excess: Callable[[float], float], mean: float, edge: float) -> float:
+    """Where the test begins to refuse on the way from the mean to an edge of the values."""
+    from scipy.optimize import brentq
+
+    span = edge - mean
+    if abs(span) < 1e-12 * max(1.0, abs(edge)):
+        return edge
+    near, far = mean + 1e-9 * span, edge - 1e-12 * span
+    if excess(near) >= 0 or excess(far) <= 0:
+        return edge
+    return float(brentq(excess, near, far, xtol=1e-13 * max(1.0, abs(span))))
+
+
+def _profiled_variance(counts: Sequence[int], values: Sequence[float], at: float) -> float:
+    """The variable's variance under the likeliest distribution on its values whose mean is `at`."""
+    from scipy.optimize import brentq
+
+    weights = [max(float(k), _FAINT) for k in counts]
+    shifted = [value - at for value in values]
+
+    def balance(tilt: float) -> float:
+        pairs = zip(weights, shifted, strict=True)
+        return math.fsum(w * c / (1 + tilt * c) for w, c in pairs)
+
+    lower, upper = -1 / max(shifted), -1 / min(shifted)
+    fine = 1e-15 * min(-lower, upper)
+    lower, upper = lower * (1 - 1e-15), upper * (1 - 1e-15)
+    tilt = brentq(balance, lower, upper, xtol=fine, rtol=1e-13, maxiter=500)
+    shares = [w / (1 + tilt * c) for w, c in zip(weights, shifted, strict=True)]
+    squares = zip(shares, shifted, strict=True)
+    return math.fsum(p * c * c for p, c in squares) / math.fsum(shares)
+
+
+def f1_interval(tp: int, fp: int, fn: int, level: float) -> Interval:
+    """Interval of F1. Among the rows that are selected or positive, those that are both are
+    binomial, and F1 rises with their share."""
+    overlap = wilson(tp, tp + fp + fn, level)
+    return Interval(_f1(overlap.lower), _f1(overlap.upper))
+
+
+def _f1(overlap: float) -> float:
+    return 2 * overlap / (1 + overlap)
+
+
+def mean_of_rates(first: tuple[int, int], second: tuple[int, int], level: float) -> Interval:
+    """Interval of the mean of two independent proportions, each (successes, n), by MOVER."""
+    one, two = wilson(*first, level), wilson(*second, level)
+    p, q = first[0] / first[1], second[0] / second[1]
+    down = math.hypot(p - one.lower, q - two.lower) / 2
+    up = math.hypot(one.upper - p, two.upper - q) / 2
+    return Interval((p + q) / 2 - down, (p + q) / 2 + up)
+
+
+def matthews(tp: int, fp: int, tn: int, fn: int) -> float | None:
+    """Matthews' correlation; None if a class or a decision never occurs."""
+    # Whole numbers, however large, keep a product of four margins exact.
+    margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return (tp * tn - fp * fn) / math.sqrt(margins) if margins else None
+
+
+def matthews_interval(tp: int, fp: int, tn: int, fn: int, level: float) -> Interval:
+    """Interval of Matthews' correlation, on Fisher's scale, half a row added to each cell."""
+    a, b, c, d = (k + 0.5 for k in (tp, fp, fn, tn))
+    n = a + b + c + d
+    selected, positive = (a + b) / n, (a + c) / n
+    spreads = selected * (1 - selected), positive * (1 - positive)
+    phi = (a * d - b * c) / (n * n) / math.sqrt(spreads[0] * spreads[1])
+    skews = 1 - 2 * selected, 1 - 2 * positive
+    variance = 1 - phi * phi
+    variance += (phi + phi**3 / 2) * skews[0] * skews[1] / math.sqrt(spreads[0] * spreads[1])
+    variance -= 0.75 * phi * phi * (skews[0] ** 2 / spreads[0] + skews[1] ** 2 / spreads[1])
+    width = z_of(level) * math.sqrt(max(0.0, variance) / n) / (1 - phi * phi)
+    centre = math.atanh(phi)
+    return Interval(math.tanh(centre - width), math.tanh(centre + width))
+
+
+def on_logits(value: float, error: float, level: float) -> Interval | None:
+    """Normal interval of a figure between 0 and 1 on the logarithm of its odds; None at the ends."""
+    if not 0 < value < 1 or error <= 0:
+        return None
+    centre, width = math.log(value / (1 - value)), z_of(level) * error / (value * (1 - value))
+    return Interval(*(1 / (1 + math.exp(-(centre + side * width))) for side in (-1, 1)))
+
+
+def area_interval(value: float, error: float, counts: tuple[int, int], level: float) -> Interval:
+    """Interval of an area under a ROC curve over (positives, negatives) with DeLong's error.
+
+    Where all rows are ordered alike that error is nothing, and the area itself gives the variance.
+    """
+    found = on_logits(value, error, level)
+    if found is not None:
+        return found
+    z, spare = z_of(level), sum(counts) / 2 - 1
+
+    def excess(at: float) -> float:
+        grown = 1 + spare * (1 - at) / (2 - at) + spare * at / (1 + at)
+        return abs(value - at) - z * math.sqrt(at * (1 - at) * grown / (counts[0] * counts[1]))
+
+    return Interval(_end(excess, value, 0.0), _end(excess, value, 1.0))
+
+
+def log_ratio_interval(value: float, error: float, level: float) -> Interval:
+    """Interval of a positive figure whose logarithm has this standard error."""
+    width = z_of(level) * error
+    return Interval(value * math.exp(-width), value * math.exp(width))
