@@ -10,6 +10,7 @@ from monitoring.engine.documents import Fields, scalar
 
 Scalar = str | int | float | bool
 UNKNOWN = "unknown"
+TASKS = ("classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class ColumnMapping:
     `label` equals `positive` for a positive outcome; so does `prediction` (a decision) unless
     `positive_prediction` says otherwise. `score` is a probability from 0 to 1. `features` are the
     columns that drift and data quality look at; `categorical` names those of them whose values are
-    categories. Only for these may single values be kept.
+    categories. Only for these may single values be kept. With `task` "regression" label and
+    prediction are numbers, and `positive` means nothing.
     """
 
     label: str | None = None
@@ -68,6 +70,7 @@ class ColumnMapping:
     sensitive: tuple[SensitiveAttribute, ...] = ()
     features: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    task: str = "classification"
 
     @classmethod
     def from_json(cls, value: object, path: str = "mapping") -> "ColumnMapping":
@@ -77,7 +80,7 @@ class ColumnMapping:
             Invalid: naming the field.
         """
         names = ("label", "positive", "prediction", "positive_prediction", "score", "time")
-        fields = Fields(value, path, (*names, "sensitive", "features", "categorical"))
+        fields = Fields(value, path, (*names, "sensitive", "features", "categorical", "task"))
         positive: Scalar = True
         if fields.has("positive"):
             positive = scalar(fields.raw("positive"), fields.name("positive"))
@@ -104,6 +107,7 @@ class ColumnMapping:
             sensitive=sensitive,
             features=features,
             categorical=categorical,
+            task=fields.choice("task", TASKS, "classification"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -117,6 +121,7 @@ class ColumnMapping:
             "sensitive": [one.to_json() for one in self.sensitive],
             "features": list(self.features),
             "categorical": list(self.categorical),
+            **({} if self.task == "classification" else {"task": self.task}),
         }
 
     def check(self, schema: Mapping[str, str]) -> None:
@@ -137,6 +142,9 @@ class ColumnMapping:
 
         for name in ("label", "prediction"):
             column = getattr(self, name)
+            if self.task == "regression":
+                need(f"mapping.{name}", column, ("numeric",))
+                continue
             need(f"mapping.{name}", column)
             wanted = self.positive
             if name == "prediction" and self.positive_prediction is not None:
