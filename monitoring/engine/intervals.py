@@ -139,3 +139,24 @@ def log_ratio_interval(value: float, error: float, level: float) -> Interval:
     """Interval of a positive figure whose logarithm has this standard error."""
     width = z_of(level) * error
     return Interval(value * math.exp(-width), value * math.exp(width))
+
+
+def mean_interval(total: float, squares: float, n: int, level: float) -> Interval | None:
+    """Student's interval of a mean from the sums of values and of their squares; None for one row."""
+    from scipy.special import stdtrit
+
+    if n < 2:
+        return None
+    mean = total / n
+    variance = max(0.0, (squares - n * mean * mean) / (n - 1))
+    width = float(stdtrit(n - 1, 0.5 + level / 2)) * math.sqrt(variance / n)
+    return Interval(mean - width, mean + width)
+
+
+def quantile_ranks(n: int, share: float, level: float) -> tuple[int, int]:
+    """Ranks, from 1, of the two sorted values between which a quantile lies, whatever the
+    distribution; 0 or n + 1 where no value of n is far enough out."""
+    from scipy.stats import binom
+
+    tail = (1 - level) / 2
+    return int(binom.ppf(tail, n, share)), int(binom.ppf(1 - tail, n, share)) + 1
