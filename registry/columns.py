@@ -12,7 +12,8 @@ from kernel.errors import Invalid
 _TEXTS = ("label", "prediction", "score", "time")
 _SCALARS = ("positive", "positive_prediction")
 _LISTS = ("features", "categorical")
-KNOWN = (*_TEXTS, *_SCALARS, "sensitive", *_LISTS)
+TASKS = ("classification", "regression")
+KNOWN = (*_TEXTS, *_SCALARS, "sensitive", *_LISTS, "task")
 
 
 def read(value: object, path: str = "columns") -> dict[str, Any]:
@@ -38,6 +39,8 @@ def read(value: object, path: str = "columns") -> dict[str, Any]:
     for name in _LISTS:
         if name in said and not _is_names(said[name]):
             wrong[f"{path}.{name}"] = "expected a list of different column names"
+    if said.get("task", TASKS[0]) not in TASKS:
+        wrong[f"{path}.task"] = f"expected one of {', '.join(TASKS)}"
     wrong |= _sensitive(said.get("sensitive", []), f"{path}.sensitive")
     if not wrong and (stray := set(said.get("categorical", [])) - set(said.get("features", []))):
         wrong[f"{path}.categorical"] = f"{min(stray)} is not among the features"
