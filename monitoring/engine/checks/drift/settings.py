@@ -1,0 +1,90 @@
+"""What a check of drift may be told, and the figures it calls an effect by default."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kernel.errors import Invalid
+from monitoring.engine.checks.tables import MINIMUM
+from monitoring.engine.documents import Fields
+
+FIELDS: Final = (
+    "level",
+    "minimum",
+    "html",
+    "alpha",
+    "correction",
+    "thresholds",
+    "importance",
+    "exact",
+    "window",
+    "multivariate",
+    "conformance",
+)
+CORRECTIONS: Final = ("holm", "bh", "none")
+THRESHOLDS: Final[Mapping[str, float]] = {
+    "psi": 0.1,
+    "psi_deciles": 0.1,
+    "jensen_shannon": 0.1,
+    "hellinger": 0.1,
+    "wasserstein_normed": 0.1,
+    "ks_statistic": 0.1,
+    "cramers_v": 0.1,
+    "missing_rate_difference": 0.05,
+    "unseen_category_rate": 0.01,
+    "positive_rate_difference": 0.05,
+    "domain_classifier_auc": 0.6,
+}
+"""The least figure that is an effect. Evidently's are 0.1 for the indices and distances."""
+
+
+@dataclass(frozen=True)
+class DriftConfig:
+    """`correction` of p values over all tests of a run; `importance` of a feature, by name."""
+
+    level: float
+    minimum: int
+    alpha: float
+    correction: str
+    thresholds: Mapping[str, float]
+    importance: Mapping[str, float]
+    seed: int
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], features: Iterable[str], seed: int) -> "DriftConfig":
+        """Read the part that measuring needs.
+
+        Raises:
+            Invalid: naming the field of `config`.
+        """
+        fields = Fields(config, "config", FIELDS)
+        thresholds = dict(THRESHOLDS)
+        for name, value in _numbers(fields, "thresholds").items():
+            if name not in THRESHOLDS:
+                known = ", ".join(THRESHOLDS)
+                raise Invalid(
+                    f"unknown metric; known are {known}", field=f"config.thresholds.{name}"
+                )
+            thresholds[name] = value
+        importance, known_features = _numbers(fields, "importance"), set(features)
+        for name in importance:
+            if name not in known_features:
+                raise Invalid("no feature of the mapping", field=f"config.importance.{name}")
+        return cls(
+            fields.number("level", 0.95, above=0.5, to=0.9999),
+            fields.whole("minimum", MINIMUM, least=1),
+            fields.number("alpha", 0.05, above=0, to=0.5),
+            fields.choice("correction", CORRECTIONS, "holm"),
+            thresholds,
+            importance,
+            seed,
+        )
+
+
+def _numbers(fields: Fields, name: str) -> dict[str, float]:
+    found = {}
+    for key, value in fields.mapping(name).items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e308:
+            raise Invalid("expected a number of at least 0", field=f"{fields.name(name)}.{key}")
+        found[key] = float(value)
+    return found
