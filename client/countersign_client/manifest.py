@@ -1,7 +1,7 @@
 """The manifest: a TOML file in which a team says what it registers.
 
     [model]      name, title, kind, description, portfolio, legal_entity
-    [columns]    label, positive, prediction, score, time, sensitive, features, categorical
+    [columns]    label, positive, prediction, score, time, sensitive, features, categorical, task
     [use]        purpose, excluded_uses, success_criteria, affected_people, operator_role, legal_entity,
                  exposure, tier, tier_reason, decision_rule
     [[stakeholders]]  name, interest, contact
@@ -29,6 +29,7 @@ KNOWN: dict[str, set[str]] = {
     "model": {"name", "title", "kind", "description", "portfolio", "legal_entity"},
     "columns": {
         "label", "positive", "prediction", "score", "time", "sensitive", "features", "categorical",
+        "task",
     },
     "use": {
         "name", "purpose", "excluded_uses", "success_criteria", "affected_people",
