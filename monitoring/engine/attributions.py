@@ -60,18 +60,18 @@ def _stability(model: Model, matrix: Any) -> dict[str, Any]:
 
 
 def _trees(model: Model, matrix: Any) -> tuple[Any, Any, Any]:
-    import shap
-
-    explainer = shap.TreeExplainer(model.native)
-    values = np.asarray(explainer.shap_values(matrix), float)
-    if values.ndim != 2:
-        raise Invalid("only models of two classes are explained", field="artifact")
-    base = float(np.ravel(explainer.expected_value)[-1])
     if model.format == "lightgbm":
+        found = model.native.predict(matrix, pred_contrib=True, num_threads=2)
         output = model.native.predict(matrix, raw_score=True, num_threads=2)
     else:
+        import xgboost
+
+        found = model.native.predict(xgboost.DMatrix(matrix), pred_contribs=True)
         output = model.native.inplace_predict(matrix, predict_type="margin")
-    return values, base, np.asarray(output, float)
+    found = np.asarray(found, float)
+    if found.ndim != 2 or found.shape[1] != matrix.shape[1] + 1:
+        raise Invalid("only models of two classes are explained", field="artifact")
+    return found[:, :-1], found[:, -1], np.asarray(output, float)
 
 
 def _permutations(model: Model, matrix: Any, background: int) -> tuple[Any, Any, Any]:

@@ -2,9 +2,10 @@
 
 The child sees a copy of the model's inputs (never labels or sensitive attributes), the artifact
 and the work directory. On Linux it leaves the host's network by a network namespace of its own
-where the kernel grants one; everywhere an audit hook of the interpreter refuses sockets, other
-processes, unpickling and writing outside the work directory. The hook does not bind native code:
-`Isolation.network` says which of the two held.
+where the kernel grants one, and the host's files by Landlock where the kernel has it; everywhere
+an audit hook of the interpreter refuses sockets, other processes, unpickling and files elsewhere.
+The hook does not bind native code: `isolation` in the answer, kept with the run, says for
+`network` and for `files` which of them held.
 """
 
 import contextlib

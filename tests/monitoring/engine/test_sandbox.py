@@ -86,7 +86,8 @@ def test_the_sandbox_scores_as_the_library_does(tmp_path, form):
     assert found["countersign_score"].to_numpy() == pytest.approx(expected, abs=1e-7)
     assert answer["differing"] == 0
     assert answer["rows"] == 200
-    assert answer["isolation"]["network"] in ("namespace", "audit hook")
+    assert answer["isolation"]["network"] in ("namespace", "landlock, TCP alone", "audit hook")
+    assert answer["isolation"]["files"] in ("landlock", "audit hook")
 
 
 def _onnx_model(path: Path) -> Path:
@@ -247,7 +248,7 @@ def test_memory_has_a_limit(tmp_path, rows):
     assert caught.value.field == "artifact"
 
 
-def child(tmp_path, body):
+def child(tmp_path, body, given="s.refuse_actions(places)\n"):
     """Run a body in a process that has given up what the sandbox's child gives up."""
     import subprocess
     import sys
@@ -255,9 +256,9 @@ def child(tmp_path, body):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from monitoring.engine import sandbox_child as s\n"
+        "from monitoring.engine import confinement as s\n"
         "print(s.leave_network())\n"
-        "s.refuse_actions(Path(sys.argv[2]))\n" + body
+        "places = s.Places.of(Path(sys.argv[1]), [], Path(sys.argv[2]))\n" + given + body
     )
     root = Path(sandbox.__file__).parents[2]
     return subprocess.run(
@@ -280,6 +281,8 @@ def child(tmp_path, body):
         "import pickle; pickle.loads(b'cos\\nsystem\\n(S\"true\"\\ntR.')",
         "open('/tmp/countersign-should-not-exist', 'w')",
         "import os; os.open(str(Path(sys.argv[2]).parent / 'outside'), os.O_CREAT | os.O_WRONLY)",
+        "open('/etc/passwd')",
+        "open(sys.argv[1] + '/pyproject.toml')",
     ],
 )
 def test_the_child_opens_no_socket_starts_no_process_and_unpickles_nothing(tmp_path, body):
@@ -306,6 +309,30 @@ def test_native_code_has_no_network_where_the_kernel_grants_a_namespace(tmp_path
         pytest.skip("the kernel grants no network namespace here")
     # ENETUNREACH: not even loopback is up in there.
     assert done.stdout.split()[-2:] == ["-1", "101"]
+
+
+def test_native_code_opens_no_file_elsewhere_where_the_kernel_has_landlock(tmp_path):
+    """Behind the hook's back as well: neither the server's files nor the machine's."""
+    home = tmp_path / "home"
+    home.mkdir()
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    body = (
+        "import ctypes\n"
+        "held = s.leave_files(places)\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "paths = [str(Path(sys.argv[2]).parent / 'secret'), '/etc/passwd', '/dev/urandom']\n"
+        "print(held, *[libc.open(p.encode(), 0) >= 0 for p in paths])\n"
+        "print(libc.open((sys.argv[2] + '/own').encode(), 0o101, 0o600) >= 0)\n"
+        "print(libc.open((str(Path(sys.argv[2]).parent) + '/other').encode(), 0o101, 0o600) >= 0)\n"
+    )
+    done = child(home, body, given="")
+    said = done.stdout.split()[1:] if "TCP" not in done.stdout else done.stdout.split()[3:]
+    if said[0] == "hook":
+        said = said[1:]
+    if said[0] == "0":
+        pytest.skip("the kernel has no Landlock")
+    assert said[1:] == ["False", "False", "True", "True", "False"]
 
 
 def test_nothing_of_the_servers_environment_reaches_the_child(tmp_path, monkeypatch):
