@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernel.errors import Invalid
 from monitoring.engine.sources import Source
 
 FLOOR = 11
@@ -106,7 +105,7 @@ def quantile_edges(column: Numbers, bins: int = BINS) -> list[float]:
 def number_profile(column: Numbers, edges: Sequence[float]) -> dict[str, Any]:
     """Counts and sums of the values at most each edge, and of those above the last.
 
-    Profiles over the same edges add up with `merge_profiles`.
+    Profiles over the same edges add up: see `column_profiles`.
     """
     stops = _stops(column, edges)
     near = np.abs(column.values) < LARGEST
@@ -133,7 +132,28 @@ def number_profile(column: Numbers, edges: Sequence[float]) -> dict[str, Any]:
         "edges": [float(edge) for edge in edges],
         "counts": [int(count) for count in _counts(column, stops)],
         "sums": [str(total) for total in sums],
+        "squares": str(_squares(kept, column.counts)),
     }
+
+
+def _squares(values: Floats, counts: Counts) -> Decimal:
+    """The sum of the squares, each rounded once to the scale, so that sums add up exactly."""
+    squared = values * values
+    whole = np.trunc(squared)
+    parts = np.rint((squared - whole) * 10.0**SCALE).astype(np.int64)
+    high = np.floor(whole / 2.0**60)
+    whole -= high * 2.0**60
+    middle = np.floor(whole / 2.0**30)
+    low = whole - middle * 2.0**30
+    # Powers of two are taken off without rounding; each limb's sum fits into 63 bits.
+    total = 0
+    for limb in (high, middle, low):
+        total = (total << 30) + _total(limb, counts)
+    return _scaled(total, _total(parts, counts))
+
+
+def _total(amounts: NDArray[Any], counts: Counts) -> int:
+    return _sums(amounts, counts, np.asarray([len(counts)], np.intp))[0]
 
 
 def _stops(column: Numbers, edges: Sequence[float]) -> NDArray[np.intp]:
@@ -165,41 +185,3 @@ def _sums(amounts: NDArray[Any], counts: Counts, stops: NDArray[np.intp]) -> lis
 
 def _scaled(whole: int, parts: int) -> Decimal:
     return _EXACT.quantize(_EXACT.add(Decimal(whole), Decimal(parts).scaleb(-SCALE)), _UNIT)
-
-
-def category_profile(column: Categories, floor: int = FLOOR) -> dict[str, Any]:
-    """Counts of the values that at least `floor` rows share; the rest is `other`."""
-    named = {value: n for value, n in column.counts.items() if n >= floor}
-    return {
-        "kind": "categorical",
-        "n": column.n,
-        "missing": column.missing,
-        "distinct": len(column.counts),
-        "floor": floor,
-        "values": named,
-        "other": column.n - sum(named.values()),
-    }
-
-
-def merge_profiles(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Add two numeric profiles over the same edges; `distinct` of a sum is not known."""
-    if first["kind"] != "numeric" or second["kind"] != "numeric":
-        raise Invalid("only numeric profiles add up without their rows", field="kind")
-    if first["edges"] != second["edges"] or first["scale"] != second["scale"]:
-        raise Invalid("profiles over different edges do not add up", field="edges")
-    ends = [one[end] for end in ("least", "most") for one in (first, second)]
-    low = [end for end in ends[:2] if end is not None]
-    high = [end for end in ends[2:] if end is not None]
-    added = {name: first[name] + second[name] for name in ("n", "missing", "infinite", "extreme")}
-    return {
-        **first,
-        **added,
-        "distinct": None,
-        "least": min(low, default=None),
-        "most": max(high, default=None),
-        "counts": [a + b for a, b in zip(first["counts"], second["counts"], strict=True)],
-        "sums": [
-            str(_EXACT.add(Decimal(a), Decimal(b)))
-            for a, b in zip(first["sums"], second["sums"], strict=True)
-        ],
-    }

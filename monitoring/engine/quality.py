@@ -26,8 +26,7 @@ def gather(job: CheckJob, workdir: Path) -> tuple[Facts, dict[str, Any]]:
         try:
             if reference is not None:
                 _check_identity(identity, reference, "reference")
-            edges = columns.edges_of(current, job.mapping)
-            profiled = columns.profiles_of(current, job.mapping, edges)
+            profiled = columns.profiles_of(current, job.mapping)
             facts = _facts(job, current, reference, identity, profiled)
         finally:
             if reference is not None:

@@ -16,8 +16,7 @@ from evidently.legacy.core import ColumnType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel.errors import Invalid
-from monitoring.engine import comparing, profiles
+from monitoring.engine import comparing
 from monitoring.engine.checks import drift
 from monitoring.engine.profiles import Categories, Numbers
 from tests.monitoring.engine.making import find
@@ -187,23 +186,11 @@ def test_an_empty_column_is_undefined_not_zero():
     assert find(result, "missing_rate_difference", feature="x").value == 1.0
 
 
-def test_profiles_add_up_exactly_and_name_no_rare_value():
-    rng = np.random.default_rng(4)
-    parts = [np.round(rng.normal(0, 100, 500), 2) for _ in range(2)]
-    edges = profiles.quantile_edges(numbers(parts[0]))
-    merged = profiles.merge_profiles(
-        *[profiles.number_profile(numbers(part), edges) for part in parts]
-    )
-    whole = profiles.number_profile(numbers(np.concatenate(parts)), edges)
-    assert {**merged, "distinct": whole["distinct"]} == whole
-    named = profiles.category_profile(categories(["a"] * 30 + ["b"] * 11 + ["c"] * 10))
-    assert (named["values"], named["other"]) == ({"a": 30, "b": 11}, 10)
+def test_a_comparison_names_no_rare_value():
     compared = comparing.compare_categories(
         "x", categories(["a"] * 30 + ["c"] * 3), categories(["a"] * 30)
     )
     assert compared.to_json()["bins"]["names"] == ["a", None]
-    with pytest.raises(Invalid):
-        profiles.merge_profiles(whole, profiles.number_profile(numbers([1.0]), [0.5]))
 
 
 def test_evidentlys_report_carries_our_figures():
