@@ -13,7 +13,7 @@ from monitoring.engine.inputs import InputSpec
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.results import Grade
 from monitoring.engine.sandbox import SandboxLimits
-from monitoring.engine.sources import DataFile, EngineLimits
+from monitoring.engine.sources import Data, EngineLimits, data_from_json
 
 Kind = Literal["performance", "fairness", "drift", "explainability", "data_quality"]
 KINDS: tuple[Kind, ...] = ("performance", "fairness", "drift", "explainability", "data_quality")
@@ -53,12 +53,12 @@ class CheckJob:
     """
 
     kind: Kind
-    dataset: DataFile
+    dataset: Data
     mapping: ColumnMapping
     config: Mapping[str, Any] = field(default_factory=dict)
     artifact: Artifact | None = None
     input_spec: InputSpec | None = None
-    reference: DataFile | None = None
+    reference: Data | None = None
     seed: int | None = None
     grade: Grade = "re-performed"
     engine: EngineLimits = field(default_factory=EngineLimits)
@@ -76,7 +76,7 @@ class CheckJob:
         fields = Fields(value, "", (*names, "seed", "grade", "engine", "sandbox"))
         return cls(
             kind=cast(Kind, fields.choice("kind", KINDS)),
-            dataset=DataFile.from_json(fields.raw("dataset"), "dataset"),
+            dataset=data_from_json(fields.raw("dataset"), "dataset"),
             mapping=ColumnMapping.from_json(fields.raw("mapping")),
             config=fields.mapping("config"),
             artifact=Artifact.from_json(fields.raw("artifact"), "artifact")
@@ -85,7 +85,7 @@ class CheckJob:
             input_spec=InputSpec.from_json(fields.raw("input_spec"))
             if fields.has("input_spec")
             else None,
-            reference=DataFile.from_json(fields.raw("reference"), "reference")
+            reference=data_from_json(fields.raw("reference"), "reference")
             if fields.has("reference")
             else None,
             seed=fields.whole("seed", None) if fields.has("seed") else None,

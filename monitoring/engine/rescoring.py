@@ -11,7 +11,15 @@ from monitoring.engine.job import Artifact, CheckJob
 from monitoring.engine.kept import Shelf, name_of
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.results import Note
-from monitoring.engine.sources import ROW, DataFile, Source, open_source, verify_digest
+from monitoring.engine.sources import (
+    MOST_PULLED,
+    ROW,
+    Data,
+    DataFile,
+    Source,
+    open_source,
+    verify_digest,
+)
 
 Progress = Callable[[float, str], None]
 SCORE_TOLERANCE = 1e-6
@@ -33,7 +41,7 @@ class Scored:
 
 def open_scored(
     job: CheckJob,
-    data: DataFile,
+    data: Data,
     workdir: Path,
     progress: Progress,
     *,
@@ -55,7 +63,13 @@ def open_scored(
             raise Invalid("no rows are left after filtering", field=field)
         refusal = _refusal(job)
         if refusal is None:
-            return _score(job, data, plain, workdir, progress, field)
+            if isinstance(data, DataFile):
+                return _score(job, data, plain, workdir, progress, field)
+            refusal = Invalid(
+                f"the rows stay in their database: more than {MOST_PULLED} of them, or none that a "
+                "digest pins",
+                field=field,
+            )
     except BaseException:
         plain.close()
         raise

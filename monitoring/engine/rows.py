@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from monitoring.engine.sources import ROW, Source
+from monitoring.engine.sources import ROW, Source, text_of
+from registry.sources.rowdigest import sha256
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -16,9 +17,10 @@ def with_digest(source: Source, columns: Sequence[str]) -> "ir.Table":
     """The source's table with the SHA-256 of each row's values in `columns`, as hexadecimal."""
     import ibis
 
-    texts = [source.table[name].cast("string").fill_null(_NOTHING) for name in columns]
+    table = source.table
+    texts = [text_of(source.backend, table[name]).fill_null(_NOTHING) for name in columns]
     joined = ibis.literal(_SEPARATOR).join(texts)
-    return source.table.mutate(**{DIGEST: joined.hexdigest("sha256")})
+    return table.mutate(**{DIGEST: sha256(source.backend, joined)})
 
 
 def sample(source: Source, columns: Sequence[str], size: int) -> "ir.Table":

@@ -7,18 +7,20 @@ attachments to `out/`.
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from importlib import import_module, metadata
 from pathlib import Path
 
 from kernel.errors import CountersignError, Invalid
-from monitoring.engine import cube
-from monitoring.engine.job import KINDS, CheckJob
+from monitoring.engine import cube, sources
+from monitoring.engine.job import GRADES, KINDS, CheckJob
 from monitoring.engine.loaders import LIBRARIES
 from monitoring.engine.rescoring import Progress
-from monitoring.engine.results import CheckOutcome
+from monitoring.engine.results import CheckOutcome, Grade
 from monitoring.engine.work import Clock, Worked
 
-ENGINE = "duckdb"
+EXPLAINED = 100_000
+"""Rows of a table that are pulled for an explanation, which draws its sample from them."""
 _ALWAYS = ("duckdb", "ibis-framework", "numpy", "scipy", "pyarrow")
 _BY_KIND = {
     "performance": (),
@@ -45,7 +47,9 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     workdir.mkdir(parents=True, exist_ok=True)
     clock = Clock(progress)
     clock("opening the data", 0.02)
-    worked = import_module(f"monitoring.engine.work.{kind}").work(job, workdir, clock)
+    local = _within_reach(job, workdir)
+    with sources.said(job.dataset):
+        worked = import_module(f"monitoring.engine.work.{kind}").work(local, workdir, clock)
     clock("sealing the cube", 0.98)
     document = {
         "schema": "countersign.cube/1",
@@ -62,20 +66,41 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     clock("done", 1.0)
     return CheckOutcome(
         kind=kind,
-        grade=worked.grade,
+        grade=_capped(worked.grade, job),
         cube=data,
         cube_digest=digest,
         measurements=worked.result.measurements,
         plots=worked.result.plots,
         notes=notes,
         attachments=worked.attachments,
-        engine=ENGINE,
+        engine=sources.engine_of(local.dataset),
         libraries=libraries(job),
         seed=job.effective_seed(),
         rows=worked.rows,
         timings=clock.timings,
         sandbox=next((one.isolation for one in worked.scored if one.isolation), {}),
     )
+
+
+def _within_reach(job: CheckJob, workdir: Path) -> CheckJob:
+    """The same job with a table's rows pulled into files, if its model is to be scored on them."""
+    if job.grade != "re-performed" or job.artifact is None or job.input_spec is None:
+        return job
+    if job.kind == "data_quality":
+        return job
+    sample = EXPLAINED if job.kind == "explainability" else None
+    dataset = sources.localized(job.dataset, workdir, sample=sample)
+    reference = job.reference
+    if reference is not None:
+        reference = sources.localized(reference, workdir, field="reference", sample=sample)
+    # What is pulled has a digest of its own; the seed derives from what the data are.
+    return replace(job, dataset=dataset, reference=reference, seed=job.effective_seed())
+
+
+def _capped(grade: Grade, job: CheckJob) -> Grade:
+    """Rows that no digest pins can be counted, and never counted again."""
+    pinned = job.dataset.pinned and (job.reference is None or job.reference.pinned)
+    return grade if pinned else min(grade, "recomputed", key=GRADES.index)
 
 
 def _model(job: CheckJob, worked: Worked) -> dict[str, str] | None:

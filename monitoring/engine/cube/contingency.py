@@ -68,7 +68,7 @@ def contingency(source: Source, mapping: ColumnMapping) -> Contingency:
     columns: dict[str, Any] = {
         f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
     }
-    nothing = ibis.null("int8")
+    nothing = ibis.null("int32")
     label = label_of(source, mapping)
     columns["label"] = nothing if label is None else label
     predicted = prediction_of(source, mapping)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from monitoring.engine.mapping import UNKNOWN, ColumnMapping, Scalar, SensitiveAttribute
-from monitoring.engine.sources import Source
+from monitoring.engine.sources import Source, text_of
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -21,21 +21,23 @@ def group_of(source: Source, attribute: SensitiveAttribute) -> "ir.Value":
     column = source.table[attribute.column]
     names = attribute.groups()
     if not names:
-        return column.cast("string").fill_null(UNKNOWN)
+        return ibis.ifelse(_absent(column), ibis.literal(UNKNOWN), text_of(source.backend, column))
     branches = [(column < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
-    return ibis.cases((column.isnull(), UNKNOWN), *branches, else_=names[-1])
+    return ibis.cases((_absent(column), UNKNOWN), *branches, else_=names[-1])
 
 
 def label_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
     """1 for a positive outcome, 0 for another, null for none; None without a label column."""
-    if mapping.label is None:
+    if mapping.label is None or mapping.task != "classification":
         return None
     return _flag(source.table[mapping.label], mapping.positive)
 
 
 def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
+    if mapping.task != "classification":
+        return None
     if PREDICTION in source.table.columns:
-        return source.table[PREDICTION].cast("int8")
+        return source.table[PREDICTION].cast("int32")
     if mapping.prediction is None:
         return None
     wanted = (
@@ -53,4 +55,12 @@ def score_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
 
 
 def _flag(column: "ir.Value", wanted: Scalar) -> "ir.Value":
-    return (column == wanted).cast("int8")
+    # PostgreSQL makes no smaller integer of a boolean.
+    return (column == wanted).cast("int32")
+
+
+def _absent(column: "ir.Value") -> "ir.Value":
+    """Not-a-number is no group, and above every edge to a database."""
+    if column.type().is_floating():
+        return column.isnull() | column.isnan()
+    return column.isnull()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SCORE_BINS = 4_000
 """Equal bins over [0, 1]; a multiple of 10 and 20, so that calibration bins are sums of them."""
 SCORE_SCALE = 12
+_UNITS = 10.0**SCORE_SCALE
+_WIDE = Context(prec=60)
 LOG_FLOOR = 2.220446049250313e-16
 """Scores are kept this far from 0 and 1 before a logarithm, as scikit-learn does for doubles."""
 
@@ -59,8 +61,8 @@ class ScoreCube:
         def part(group: Group) -> Group:
             return tuple(group[place] for place in places)
 
-        cells = _added(((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells)
-        moments = _added(
+        cells = added(((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells)
+        moments = added(
             ((part(m.group),), (m.n, m.squared, m.squared_2, m.log, m.log_2)) for m in self.moments
         )
         return ScoreCube(
@@ -107,18 +109,18 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
     groups = list(columns)
     table = source.table.select(**columns, label=label, score=score)
     table = table.filter(table.label.notnull(), table.score.notnull(), ~table.score.isnan())
-    _within_unit(table)
+    within_unit(table)
     table = _with_losses(table)
     cells = table.group_by([*groups, "label", "bin"]).agg(
-        n=table.count(), total=_exact(table.score).sum()
+        n=table.count(), total=exact_sum(table.score)
     )
     # Without an attribute there is one group, the empty tuple, and nothing to group by.
     moments = table.group_by(groups or [table.label.isnull().name("all")]).agg(
         n=table.count(),
-        squared=_exact(table.squared).sum(),
-        squared_2=_exact(table.squared * table.squared).sum(),
-        log=_exact(table.log).sum(),
-        log_2=_exact(table.log * table.log).sum(),
+        squared=exact_sum(table.squared),
+        squared_2=exact_sum(table.squared * table.squared),
+        log=exact_sum(table.log),
+        log_2=exact_sum(table.log * table.log),
     )
     return ScoreCube(
         tuple(one.name for one in mapping.sensitive),
@@ -126,7 +128,13 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
         tuple(
             sorted(
                 (
-                    ScoreCell(_group(row, groups), row["label"], row["bin"], row["n"], row["total"])
+                    ScoreCell(
+                        _group(row, groups),
+                        row["label"],
+                        row["bin"],
+                        row["n"],
+                        read_sum(row["total"]),
+                    )
                     for row in cells.to_pyarrow().to_pylist()
                 ),
                 key=lambda cell: (cell.group, cell.label, cell.bin),
@@ -138,10 +146,10 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
                     Moments(
                         _group(row, groups),
                         row["n"],
-                        row["squared"],
-                        row["squared_2"],
-                        row["log"],
-                        row["log_2"],
+                        read_sum(row["squared"]),
+                        read_sum(row["squared_2"]),
+                        read_sum(row["log"]),
+                        read_sum(row["log_2"]),
                     )
                     for row in moments.to_pyarrow().to_pylist()
                 ),
@@ -160,11 +168,22 @@ def merge_scores(first: ScoreCube, second: ScoreCube) -> ScoreCube:
     ).by(first.attributes)
 
 
-def _exact(value: "ir.Value") -> "ir.Value":
-    return value.cast(f"decimal(38, {SCORE_SCALE})")
+def exact_sum(value: "ir.Value") -> "ir.Value":
+    """The exact sum of the values in units of `SCORE_SCALE` digits, as text.
+
+    Written as arithmetic on floats that rounds alike everywhere: what a cast to DECIMAL does with the
+    digits past its scale is another thing in each database (PostgreSQL keeps 15 digits).
+    """
+    units = (value * _UNITS + 0.5).floor().cast("decimal(38, 0)")
+    return units.sum().cast("decimal(38, 0)").cast("string")
 
 
-def _within_unit(table: "ir.Table") -> None:
+def read_sum(text: str) -> Decimal:
+    # The default context rounds to 28 digits.
+    return _WIDE.scaleb(Decimal(text), -SCORE_SCALE)
+
+
+def within_unit(table: "ir.Table") -> None:
     outside = int(table.filter((table.score < 0) | (table.score > 1)).count().to_pyarrow().as_py())
     if outside:
         raise Invalid(
@@ -188,7 +207,7 @@ def _group(row: Mapping[str, Any], groups: Sequence[str]) -> Group:
     return tuple(row[name] for name in groups)
 
 
-def _added(items: Iterable[tuple[Any, tuple[Any, ...]]]) -> dict[Any, tuple[Any, ...]]:
+def added(items: Iterable[tuple[Any, tuple[Any, ...]]]) -> dict[Any, tuple[Any, ...]]:
     totals: dict[Any, tuple[Any, ...]] = {}
     # The default context rounds to 28 digits, and a sum must not depend on how it was cut.
     with localcontext(prec=60):

@@ -13,6 +13,7 @@ from monitoring.engine.sources.files import digest_of, open_file, unreadable, ve
 from monitoring.engine.sources.filters import Filter, kind_of
 from monitoring.engine.sources.opened import ROW, EngineLimits, Source
 from monitoring.engine.sources.tables import MOST_PULLED, open_table, snapshot
+from monitoring.engine.sources.texts import text_of
 from registry.sources import backends, catalogue
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "Source",
     "data_from_json",
     "digest_of",
+    "engine_of",
     "kind_of",
     "localized",
     "open_source",
     "said",
     "snapshot",
+    "text_of",
     "verify_digest",
 ]
 
@@ -61,20 +64,30 @@ def open_source(
 
 
 def localized(
-    data: Data, workdir: Path, *, field: str = "dataset", most: int | None = None
-) -> DataFile:
-    """The rows as a file: the data's own, or those of a table, verified, filtered and pulled.
+    data: Data, workdir: Path, *, field: str = "dataset", sample: int | None = None
+) -> Data:
+    """The rows as a file, to be scored: the data's own, or those of a table, verified, filtered and
+    pulled. A table of more than `MOST_PULLED` rows stays where it is.
 
-    With `most` a table gives only so many rows, those with the least digests.
+    With `sample` a table gives only so many rows, those with the least digests.
     """
-    if isinstance(data, DataFile):
+    if isinstance(data, DataFile) or not data.pinned:
         return data
     source = open_table(data, field=field)
     try:
+        if sample is None and source.rows > MOST_PULLED:
+            return data
         with said(data, field):
-            return snapshot(source, workdir / f"{field}.pulled.parquet", most=most)
+            return snapshot(source, workdir / f"{field}.pulled.parquet", most=sample)
     finally:
         source.close()
+
+
+def engine_of(data: Data) -> str:
+    """What counts the rows, by name: `duckdb` for a file."""
+    if isinstance(data, DataFile):
+        return "duckdb"
+    return catalogue.current().find(data.relation, "dataset").backend
 
 
 @contextlib.contextmanager

@@ -1,0 +1,22 @@
+"""Values as texts that databases write alike."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def text_of(backend: Any, column: "ir.Value") -> "ir.Value":
+    """The value as DuckDB writes it.
+
+    PostgreSQL writes a whole float without its `.0`, Spark a large one with an E.
+    """
+    import ibis
+
+    text = column.cast("string")
+    if not column.type().is_floating() or backend.name == "duckdb":
+        return text
+    size = column.abs()
+    whole = (column == column.floor()) & (size < 1e15)
+    kept = ibis.ifelse(size < 1e15, column, 0.0)
+    return ibis.ifelse(whole, kept.cast("int64").cast("string") + ".0", text)
