@@ -13,7 +13,7 @@ from monitoring.engine.statistics.categories import chi_square_two_sample
 from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
 from monitoring.engine.statistics.proportions import mean_interval, newcombe, wilson
 from monitoring.engine.statistics.resampling import multinomial, percentile, permutation_p
-from monitoring.engine.statistics.spreads import ratio_interval, spread_interval
+from monitoring.engine.statistics.spreads import katz, ratio_interval, spread_interval
 
 __all__ = [
     "REPLICATES",
@@ -26,6 +26,7 @@ __all__ = [
     "chi_square_two_sample",
     "generator",
     "holm",
+    "katz",
     "mean_interval",
     "multinomial",
     "newcombe",

@@ -13,20 +13,31 @@ from monitoring.engine.statistics.base import REPLICATES, Counts, Floats, Interv
 def permutation_p(
     successes: Sequence[int], sizes: Sequence[int], rng: np.random.Generator
 ) -> float:
-    """P of a spread of rates this large if groups were dealt at random.
+    """P of a gap between two groups' rates this large, in its errors, if groups were dealt at random.
 
-    Permuting the groups of rows is a multivariate hypergeometric draw of the successes.
+    Permuting the groups of rows is a multivariate hypergeometric draw of the successes. Gaps are
+    compared in units of their error, else a few people in one group would hide what is plain
+    between large ones.
     """
     n = np.asarray(sizes, np.int64)
     total = int(sum(successes))
     # "marginals" stays exact and fast for any size of the groups.
     draws = rng.multivariate_hypergeometric(n, total, size=REPLICATES, method="marginals")
-    rates = draws / n
-    spread = rates.max(axis=1) - rates.min(axis=1)
-    seen = np.asarray(successes) / n
-    # Equal spreads may differ in the last bit.
-    at_least = int(np.count_nonzero(spread >= seen.max() - seen.min() - 1e-12))
+    largest = _largest_gap(draws / n, n)
+    seen = float(_largest_gap((np.asarray(successes) / n)[np.newaxis, :], n)[0])
+    # Equal gaps may differ in the last bit.
+    at_least = int(np.count_nonzero(largest >= seen * (1 - 1e-12) - 1e-12))
     return (1 + at_least) / (REPLICATES + 1)
+
+
+def _largest_gap(rates: Floats, sizes: Counts) -> Floats:
+    """For each row of rates the largest difference of two, over its error but for a constant."""
+    largest = np.zeros(len(rates))
+    for place in range(1, len(sizes)):
+        scale = 1 / np.sqrt(1 / sizes[place] + 1 / sizes[:place])
+        gaps = np.abs(rates[:, :place] - rates[:, place : place + 1]) * scale
+        np.maximum(largest, gaps.max(axis=1), out=largest)
+    return largest
 
 
 def multinomial(counts: Sequence[int], rng: np.random.Generator) -> Counts:

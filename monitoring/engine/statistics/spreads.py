@@ -5,8 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitoring.engine.statistics.base import REPLICATES, Floats, Interval, z_of
+from monitoring.engine.statistics import extremes
+from monitoring.engine.statistics.base import Interval, z_of
+from monitoring.engine.statistics.extremes import Contrasts
 from monitoring.engine.statistics.proportions import newcombe
+from monitoring.engine.statistics.samples import LOGARITHM, sample
+
+WITHIN = "bootstrap within groups, max-t"
+ON_LOGARITHMS = f"{WITHIN} on logarithms"
 
 
 def spread_interval(
@@ -14,22 +20,15 @@ def spread_interval(
 ) -> tuple[Interval, str]:
     """Interval of max(p) - min(p) over groups, and the name of its method.
 
-    A percentile interval of a bootstrapped maximum minus minimum never contains 0, whatever the
-    truth. For two groups this is Newcombe's interval of the signed difference, taken from the
-    higher to the lower group, so that it contains 0 if they may be alike. For more, all pairwise
-    differences are covered at once (bootstrap of the largest studentised deviation), and the
-    spread lies between the largest lower and the largest upper end.
+    For two groups this is Newcombe's interval of the signed difference, taken from the higher to
+    the lower group, so that it contains 0 if they may be alike. For more see `extremes`.
     """
     if len(successes) == 2:
         pairs = sorted(zip(successes, sizes, strict=True), key=lambda pair: pair[0] / pair[1])
         interval = newcombe(pairs[1], pairs[0], level)
         return Interval(interval.lower, max(interval.upper, -interval.lower)), "newcombe"
-    lower, upper = _simultaneous(
-        np.asarray(successes, float), np.asarray(sizes, float), level, rng, logarithm=False
-    )
-    return Interval(
-        max(0.0, float(lower.max())), float(upper.max())
-    ), "bootstrap within groups, max-t"
+    interval = extremes.largest([extremes.between(sample(successes, sizes, rng))], level)
+    return Interval(interval.lower, min(1.0, interval.upper)), WITHIN
 
 
 def ratio_interval(
@@ -38,43 +37,42 @@ def ratio_interval(
     """Interval of min(p) / max(p) over groups; the same construction on logarithms.
 
     Half a success and one trial are added for the interval alone, so that 0 has one (Katz with
-    the correction of Walter).
+    the correction of Walter). A ratio of 0 has 0 for its lower end.
     """
-    k, n = np.asarray(successes, float), np.asarray(sizes, float)
+    rates = [k / n for k, n in zip(successes, sizes, strict=True)]
+    value = min(rates) / max(rates) if any(rates) else 1.0
     if len(successes) == 2:
-        p, q = (k + 0.5) / (n + 0.5)
-        spread = z_of(level) * math.sqrt(float(np.sum(1 / (k + 0.5) - 1 / (n + 0.5))))
-        centre = -abs(math.log(p / q))
-        low, high = centre - spread, centre + spread
-        return Interval(math.exp(low), min(1.0, math.exp(high))), "katz log"
-    lower, upper = _simultaneous(k, n, level, rng, logarithm=True)
-    # exp(-spread): the widest pairwise log ratio decides, in either direction.
-    low, high = math.exp(-float(upper.max())), math.exp(-max(0.0, float(lower.max())))
-    return Interval(low, min(1.0, high)), "bootstrap within groups, max-t on logarithms"
+        low, high = sorted(zip(successes, sizes, strict=True), key=lambda pair: pair[0] / pair[1])
+        interval, method = katz(low, high, level), "katz log"
+    else:
+        contrasts = extremes.between(sample(successes, sizes, rng, LOGARITHM))
+        interval, method = of_logarithms([contrasts], level), ON_LOGARITHMS
+    return around(interval, value), method
 
 
-def _simultaneous(
-    k: Floats, n: Floats, level: float, rng: np.random.Generator, *, logarithm: bool
-) -> tuple[Floats, Floats]:
-    """Ends of the intervals of all ordered pairwise differences, covered together."""
-    centre, error = _rates(k, n, logarithm)
-    true = (k + 1) / (n + 2)
-    draws = rng.binomial(n.astype(np.int64), true, size=(REPLICATES, len(k))).astype(float)
-    drawn, drawn_error = _rates(draws, n, logarithm)
-    expected, _ = _rates(true * n, n, logarithm)
-    first, second = np.triu_indices(len(k), 1)
-    deviation = (drawn - expected)[:, first] - (drawn - expected)[:, second]
-    scale = np.hypot(drawn_error[:, first], drawn_error[:, second])
-    critical = float(np.quantile(np.abs(deviation / scale).max(axis=1), level))
-    difference = np.subtract.outer(centre, centre)
-    width = critical * np.hypot.outer(error, error)
-    off = ~np.eye(len(k), dtype=bool)
-    return (difference - width)[off], (difference + width)[off]
+def of_logarithms(families: list[Contrasts], level: float) -> Interval:
+    """The interval of the smallest ratio, at most 1, of contrasts of logarithms."""
+    interval = extremes.largest(families, level)
+    return Interval(math.exp(-interval.upper), math.exp(-interval.lower))
 
 
-def _rates(k: Floats, n: Floats, logarithm: bool) -> tuple[Floats, Floats]:
-    """Rates, or their logarithms, with standard errors that are never 0."""
-    if logarithm:
-        return np.log((k + 0.5) / (n + 0.5)), np.sqrt(1 / (k + 0.5) - 1 / (n + 1.0))
-    smoothed = (k + 1) / (n + 2)
-    return k / n, np.sqrt(smoothed * (1 - smoothed) / (n + 2))
+def katz(first: tuple[int, int], second: tuple[int, int], level: float) -> Interval:
+    """Interval of p1 / p2, each (successes, n), on logarithms with Walter's correction."""
+    (k, n), (base, size) = first, second
+    centre = math.log((k + 0.5) / (n + 0.5) * (size + 0.5) / (base + 0.5))
+    variance = 1 / (k + 0.5) - 1 / (n + 0.5) + 1 / (base + 0.5) - 1 / (size + 0.5)
+    width = z_of(level) * math.sqrt(variance)
+    return Interval(math.exp(centre - width) if k else 0.0, math.exp(centre + width))
+
+
+def around(interval: Interval, value: float) -> Interval:
+    """The interval of a ratio that is at most 1, widened to contain its own estimate."""
+    return Interval(min(interval.lower, value), max(min(1.0, interval.upper), value))
+
+
+def of_sum(parts: Sequence[tuple[float, Interval]]) -> Interval:
+    """The interval of a sum of independent figures from theirs (MOVER, Zou and Donner 2008)."""
+    total = math.fsum(value for value, _ in parts)
+    down = math.hypot(*(value - one.lower for value, one in parts))
+    up = math.hypot(*(one.upper - value for value, one in parts))
+    return Interval(total - down, total + up)
