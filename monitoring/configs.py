@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kernel.errors import Invalid
+from monitoring.engine import effects
 from monitoring.engine.documents import Fields
 from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.rules import read_rules
 from monitoring.engine.sources import Filter
 
 COMMON: Final = ("grade", "filters", "reference_filters")
@@ -28,6 +30,8 @@ TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
 NEED_MODEL: Final = frozenset({"explainability"})
+
+COLUMN_KINDS: Final = ("numeric", "boolean", "text", "time", "other")
 
 Rule = Callable[[Fields, str], None]
 
@@ -72,6 +76,65 @@ def _minimum(fields: Fields, name: str) -> None:
             )
 
 
+def _share(fields: Fields, name: str) -> None:
+    fields.number(name, None, above=0, to=0.5)
+
+
+def _correction(fields: Fields, name: str) -> None:
+    fields.choice(name, effects.CORRECTIONS)
+
+
+def _numbers(fields: Fields, name: str) -> None:
+    for key, value in fields.mapping(name).items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e308:
+            raise Invalid("expected a number of at least 0", field=f"{fields.name(name)}.{key}")
+
+
+def _thresholds(fields: Fields, name: str) -> None:
+    _numbers(fields, name)
+    for key in fields.mapping(name):
+        if key not in effects.THRESHOLDS:
+            known = ", ".join(effects.THRESHOLDS)
+            raise Invalid(f"unknown metric; known are {known}", field=f"{fields.name(name)}.{key}")
+
+
+def _importance(fields: Fields, name: str) -> None:
+    """Numbers by feature, or `explainability` for those of the newest such run."""
+    if fields.raw(name) != effects.EXPLAINED:
+        _numbers(fields, name)
+
+
+def _window(fields: Fields, name: str) -> None:
+    if isinstance(fields.raw(name), str):
+        fields.choice(name, effects.WINDOWS)
+    else:
+        fields.number(name, None, above=0)
+
+
+def _schema(fields: Fields, name: str) -> None:
+    for column, kind in fields.mapping(name).items():
+        if kind not in COLUMN_KINDS:
+            known = ", ".join(COLUMN_KINDS)
+            raise Invalid(f"expected one of {known}", field=f"{fields.name(name)}.{column}")
+
+
+def _rules(fields: Fields, name: str) -> None:
+    read_rules(fields.raw(name), fields.name(name))
+
+
+def _freshness(fields: Fields, name: str) -> None:
+    own = Fields(fields.raw(name), fields.name(name), ("most_days",))
+    if own.has("most_days"):
+        own.number("most_days", None, above=0)
+
+
+def _volume(fields: Fields, name: str) -> None:
+    own = Fields(fields.raw(name), fields.name(name), ("least", "most"))
+    for bound in ("least", "most"):
+        if own.has(bound):
+            own.whole(bound, None)
+
+
 _GROUPS: Final[dict[str, Rule]] = {
     "groupings": _groupings,
     "intersections": _flag,
@@ -82,13 +145,32 @@ _GROUPS: Final[dict[str, Rule]] = {
 OWN: Final[dict[str, dict[str, Rule]]] = {
     "performance": _GROUPS,
     "fairness": _GROUPS,
-    "drift": {"level": _level, "minimum": _between(1, 10_000_000), "html": _flag},
+    "drift": {
+        "level": _level,
+        "minimum": _between(1, 10_000_000),
+        "html": _flag,
+        "alpha": _share,
+        "correction": _correction,
+        "thresholds": _thresholds,
+        "importance": _importance,
+        "exact": _flag,
+        "window": _window,
+        "multivariate": _flag,
+        "conformance": _flag,
+    },
     "explainability": {
         "level": _level,
         "rows": _between(30, 100_000),
         "background": _between(10, 1_000),
     },
-    "data_quality": {"level": _level, "identity": _texts},
+    "data_quality": {
+        "level": _level,
+        "identity": _texts,
+        "schema": _schema,
+        "rules": _rules,
+        "freshness": _freshness,
+        "volume": _volume,
+    },
 }
 
 

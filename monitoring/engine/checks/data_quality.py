@@ -15,7 +15,7 @@ from monitoring.engine.results import (
     MeasurementValue,
 )
 
-FIELDS = ("level", "identity")
+FIELDS = ("level", "identity", "schema", "rules", "freshness", "volume")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from typing import Any
 
 from monitoring.engine.checks.drift.figures import OUTPUTS, figures, judged, slice_of
 from monitoring.engine.checks.drift.plots import plots
-from monitoring.engine.checks.drift.settings import FIELDS, THRESHOLDS, DriftConfig
+from monitoring.engine.checks.drift.settings import FIELDS, DriftConfig
 from monitoring.engine.checks.drift.summary import largest, shares
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.results import CheckResult, MeasurementValue
 
-__all__ = ["FIELDS", "OUTPUTS", "THRESHOLDS", "DriftConfig", "measure", "slice_of"]
+__all__ = ["FIELDS", "OUTPUTS", "DriftConfig", "measure", "slice_of"]
 
 Windows = Sequence[tuple[str, Sequence[Comparison]]]
 

@@ -1,4 +1,4 @@
-"""What a check of drift may be told, and the figures it calls an effect by default."""
+"""What a check of drift may be told."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any, Final
 from kernel.errors import Invalid
 from monitoring.engine.checks.tables import MINIMUM
 from monitoring.engine.documents import Fields
+from monitoring.engine.effects import CORRECTIONS, THRESHOLDS
 
 FIELDS: Final = (
     "level",
@@ -21,21 +22,6 @@ FIELDS: Final = (
     "multivariate",
     "conformance",
 )
-CORRECTIONS: Final = ("holm", "bh", "none")
-THRESHOLDS: Final[Mapping[str, float]] = {
-    "psi": 0.1,
-    "psi_deciles": 0.1,
-    "jensen_shannon": 0.1,
-    "hellinger": 0.1,
-    "wasserstein_normed": 0.1,
-    "ks_statistic": 0.1,
-    "cramers_v": 0.1,
-    "missing_rate_difference": 0.05,
-    "unseen_category_rate": 0.01,
-    "positive_rate_difference": 0.05,
-    "domain_classifier_auc": 0.6,
-}
-"""The least figure that is an effect. Evidently's are 0.1 for the indices and distances."""
 
 
 @dataclass(frozen=True)
