@@ -1,0 +1,196 @@
+"""A sample cut into consecutive windows of time, each compared with the same reference.
+
+Each column is read once with the window that each row is in. Windows are named by their start: a
+date, an instant for hours, a number where the column of time holds numbers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from kernel.errors import Invalid
+from kernel.moments import rfc3339
+from monitoring.engine import comparing, cube, profiles
+from monitoring.engine.comparing import Comparison
+from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.profiles import Categories, Numbers
+from monitoring.engine.sources import Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+MOST_WINDOWS: Final = 400
+MOST_COMPARISONS: Final = 4_000
+_UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """The comparisons of each window in order of time, and the rows that are in none."""
+
+    windows: list[tuple[str, list[Comparison]]]
+    rows: list[int]
+    timeless: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "timeless": self.timeless,
+            "windows": [
+                {
+                    "window": name,
+                    "rows": rows,
+                    "comparisons": [one.to_json() for one in compared],
+                }
+                for (name, compared), rows in zip(self.windows, self.rows, strict=True)
+            ],
+        }
+
+
+def compare_windows(
+    reference: Source, current: Source, mapping: ColumnMapping, window: str | float
+) -> Windowed:
+    """Compare each window of `current` with all of `reference`, column by column.
+
+    Raises:
+        Invalid: the mapping has no column of time, the column holds none, or there are too many
+            windows.
+    """
+    start = _start(current, mapping, window)
+    starts, rows, timeless = _windows(current, start)
+    names = [_name(one, window) for one in starts]
+    columns = list(_columns(reference, current, mapping))
+    if len(columns) * len(names) > MOST_COMPARISONS:
+        raise Invalid(
+            f"{len(names)} windows of {len(columns)} columns are more than {MOST_COMPARISONS} "
+            "comparisons; choose wider windows",
+            field="config.window",
+        )
+    place = {one: index for index, one in enumerate(starts)}
+    found: list[list[Comparison]] = [[] for _ in starts]
+    for name, old, new, categorical in columns:
+        if categorical:
+            before = profiles.categories(_alone(reference, name, old), name)
+            for index, part in enumerate(_split_categories(current, new, start, place)):
+                found[index].append(comparing.compare_categories(name, before, part))
+        else:
+            known = profiles.numbers(_alone(reference, name, old), name)
+            parts = _split_numbers(current, new, start, starts)
+            for index, piece in enumerate(parts):
+                found[index].append(comparing.compare_numbers(name, known, piece))
+    return Windowed(list(zip(names, found, strict=True)), rows, timeless)
+
+
+def _start(source: Source, mapping: ColumnMapping, window: str | float) -> "ir.Value":
+    """The start of a row's window as a whole number: seconds, or windows of a number's width."""
+    if mapping.time is None:
+        raise Invalid("windows need the column of time", field="mapping.time")
+    column = source.table[mapping.time]
+    kind = column.type()
+    if not isinstance(window, str):
+        if not kind.is_numeric():
+            raise Invalid(
+                f"column {mapping.time!r} holds no numbers; name a window as 'day'",
+                field="config.window",
+            )
+        # What is no number, or endless, is in no window.
+        return (column.cast("float64") / float(window)).floor().try_cast("int64")
+    if kind.is_string():
+        column = column.try_cast("timestamp")
+    elif not (kind.is_timestamp() or kind.is_date()):
+        raise Invalid(
+            f"column {mapping.time!r} holds no instants; give the width of a window as a number",
+            field="config.window",
+        )
+    return column.cast("timestamp").truncate(_UNITS[window]).epoch_seconds().cast("int64")
+
+
+def _windows(source: Source, start: "ir.Value") -> tuple[list[int], list[int], int]:
+    table = source.table.select(start=start)
+    counted = table.group_by("start").agg(n=table.count())
+    found = counted.limit(MOST_WINDOWS + 2).to_pyarrow().to_pylist()
+    known = sorted((int(row["start"]), int(row["n"])) for row in found if row["start"] is not None)
+    if len(known) > MOST_WINDOWS:
+        raise Invalid(
+            f"the data span more than {MOST_WINDOWS} windows; choose wider ones",
+            field="config.window",
+        )
+    if not known:
+        raise Invalid("no row has a time", field="mapping.time")
+    timeless = sum(int(row["n"]) for row in found if row["start"] is None)
+    return [one for one, _ in known], [n for _, n in known], timeless
+
+
+def _name(start: int, window: str | float) -> str:
+    if not isinstance(window, str):
+        return f"{start * float(window):g}"
+    moment = datetime.fromtimestamp(start, UTC)
+    return rfc3339(moment) if window == "hour" else moment.date().isoformat()
+
+
+def _columns(
+    reference: Source, current: Source, mapping: ColumnMapping
+) -> Iterator[tuple[str, "ir.Value", "ir.Value", bool]]:
+    """Each feature and each answer that both samples have: name, expressions, categorical or not."""
+    for name in mapping.features:
+        categorical = name in mapping.categorical or reference.schema[name] != "numeric"
+        yield name, reference.table[name], current.table[name], categorical
+    for name, of in (
+        ("score", cube.score_of),
+        ("prediction", cube.prediction_of),
+        ("label", cube.label_of),
+    ):
+        old, new = of(reference, mapping), of(current, mapping)
+        if old is not None and new is not None:
+            yield name, old, new, name != "score"
+
+
+def _alone(source: Source, name: str, column: "ir.Value") -> Source:
+    return replace(source, table=source.table.select(**{name: column}))
+
+
+def _split_numbers(
+    source: Source, column: "ir.Value", start: "ir.Value", starts: list[int]
+) -> list[Numbers]:
+    table = source.table.select(start=start, value=column.cast("float64"))
+    values, codes = [np.empty(0)], [np.empty(0, np.intp)]
+    absent = np.zeros(len(starts), np.int64)
+    for batch in source.batches(table.filter(table.start.notnull()), 1 << 20):
+        place = np.searchsorted(starts, batch.column(0).to_numpy(zero_copy_only=False))
+        known = batch.column(1).is_valid().to_numpy(zero_copy_only=False)
+        absent += np.bincount(place[~known], minlength=len(starts))
+        values.append(batch.column(1).drop_null().to_numpy(zero_copy_only=False))
+        codes.append(place[known])
+    code = np.concatenate(codes)
+    order = np.argsort(code, kind="stable")
+    pieces = np.split(
+        np.concatenate(values)[order], np.searchsorted(code[order], np.arange(1, len(starts)))
+    )
+    whole = bool(column.type().is_integer())
+    return [
+        profiles.counted(piece, int(gone), whole=whole)
+        for piece, gone in zip(pieces, absent, strict=True)
+    ]
+
+
+def _split_categories(
+    source: Source, column: "ir.Value", start: "ir.Value", place: dict[int, int]
+) -> list[Categories]:
+    table = source.table.select(start=start, value=column.cast("string"))
+    counted = table.group_by(["start", "value"]).agg(n=table.count()).to_pyarrow().to_pylist()
+    counts: list[dict[str, int]] = [{} for _ in place]
+    missing = [0] * len(place)
+    for row in counted:
+        if row["start"] is None:
+            continue
+        index = place[int(row["start"])]
+        if row["value"] is None:
+            missing[index] += int(row["n"])
+        else:
+            counts[index][row["value"]] = int(row["n"])
+    return [
+        Categories(dict(sorted(one.items())), absent)
+        for one, absent in zip(counts, missing, strict=True)
+    ]
