@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 MOST_WINDOWS: Final = 400
+LARGEST: Final = 1e15
 MOST_COMPARISONS: Final = 4_000
 _UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 
@@ -85,6 +86,8 @@ def compare_windows(
 
 def _start(source: Source, mapping: ColumnMapping, window: str | float) -> "ir.Value":
     """The start of a row's window as a whole number: seconds, or windows of a number's width."""
+    import ibis
+
     if mapping.time is None:
         raise Invalid("windows need the column of time", field="mapping.time")
     column = source.table[mapping.time]
@@ -95,8 +98,10 @@ def _start(source: Source, mapping: ColumnMapping, window: str | float) -> "ir.V
                 f"column {mapping.time!r} holds no numbers; name a window as 'day'",
                 field="config.window",
             )
-        # What is no number, or endless, is in no window.
-        return (column.cast("float64") / float(window)).floor().try_cast("int64")
+        place = column.cast("float64") / float(window)
+        # What is no number, or too large to count windows up to, is in none.
+        known = ibis.ifelse(place.abs() < LARGEST, place, ibis.null("float64"))
+        return known.floor().cast("int64")
     if kind.is_string():
         column = column.try_cast("timestamp")
     elif not (kind.is_timestamp() or kind.is_date()):
