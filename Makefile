@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo demo-check serve test lint bench bench-audit format lock clean
+.PHONY: demo demo-check serve test lint bench bench-audit bench-checks format lock clean
 
 demo: $(VENV)/.installed  ## play the whole story on real data, then serve the pages
 	PYTHONPATH=client $(BIN)/python -m demo
@@ -35,6 +35,9 @@ bench: $(VENV)/.installed-dev  ## start, memory and gate figures of this machine
 bench-audit: $(VENV)/.installed-bench  ## the audit log beside others, a log of 1,000,000 entries, writers and dying sequencers
 	PYTHONPATH=.:client:$(VENV)/bench $(BIN)/python -W ignore -m bench.audit
 	HAMMER_SECONDS=30 TESTS_FULL=1 $(BIN)/python -m pytest tests/audit -k "sixteen or every_proof" -p no:xdist
+
+bench-checks: $(VENV)/.installed-dev  ## the checks beside other tools, intervals' coverage, attributions by format, 100,000,000 rows
+	$(BIN)/python -W ignore -m bench.checks
 
 lock:  ## resolve requirements.in anew (needs uv)
 	uv pip compile -q requirements.in --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate -o requirements.txt

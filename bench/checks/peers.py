@@ -118,7 +118,7 @@ def evidently(reference: str, current: str) -> Once:
             config = metric.get("config", {})
             column = config.get("column")
             if column is not None and not isinstance(metric["value"], dict):
-                name = "wasserstein" if column in numeric else "jensen_shannon"
+                name = "wasserstein_normed" if column in numeric else "jensen_shannon"
                 found[f"{name}|{column}"] = float(metric["value"])
         return found
 
