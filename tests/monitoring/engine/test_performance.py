@@ -102,7 +102,7 @@ def test_rows_without_label_or_prediction_are_told():
 def test_plots_are_data(measured):
     result, *_ = measured
     names = {plot.name: plot for plot in result.plots}
-    assert {"confusion", "calibration", "roc", "accuracy_by_g"} == set(names)
+    assert {"confusion", "calibration", "roc", "precision_recall", "accuracy_by_g"} == set(names)
     curve = names["roc"].series[0]["points"]
     assert curve[0] == {"x": 0.0, "y": 0.0}
     assert curve[-1] == {"x": 1.0, "y": 1.0}

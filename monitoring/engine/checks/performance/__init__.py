@@ -1,14 +1,34 @@
 """How right the decisions and scores are, for everybody and for each group, with intervals."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
-from monitoring.engine import statistics
+from monitoring.engine.checks.performance import comparison, drawn, estimates
+from monitoring.engine.checks.performance.comparison import Compared
+from monitoring.engine.checks.performance.decisions import (
+    BALANCED,
+    COST,
+    F1,
+    MATTHEWS,
+    NEGATIVE,
+    Costs,
+    cost,
+    counts,
+    decisions,
+    more_decisions,
+)
+from monitoring.engine.checks.performance.regression import measure_regression, ranks_wanted
+from monitoring.engine.checks.performance.scope import Scope
+from monitoring.engine.checks.performance.scores import (
+    MORE_SCORES,
+    SCORES,
+    Bins,
+    calibration_error,
+    calibration_table,
+    more_scored,
+    scored,
+)
 from monitoring.engine.checks.tables import (
     ACCURACY,
     GROUP_FIELDS,
@@ -18,262 +38,169 @@ from monitoring.engine.checks.tables import (
     by_group,
     read_group_config,
 )
-from monitoring.engine.cube import Contingency, Group, ScoreCell, ScoreCube
+from monitoring.engine.cube import Contingency, Group, ScoreCube
+from monitoring.engine.cube.expected import ExpectedCube
 from monitoring.engine.documents import Fields
-from monitoring.engine.plots import confusion_plot, interval_plot, line_plot
-from monitoring.engine.results import (
-    INSUFFICIENT,
-    NO_DENOMINATOR,
-    NOT_AVAILABLE,
-    CheckResult,
-    MeasurementValue,
-    Note,
-    Plot,
-)
-from monitoring.engine.statistics import Interval
+from monitoring.engine.plots import confusion_plot
+from monitoring.engine.results import CheckResult, MeasurementValue, Note, Plot
 
-PROPORTIONS = (
-    ACCURACY,
-    "precision",
-    "recall",
-    "specificity",
-    SELECTION_RATE,
-    "base_rate",
+__all__ = [
+    "METRICS",
+    "OWN_FIELDS",
+    "SWEEP_POINTS",
+    "Compared",
+    "calibration_error",
+    "calibration_table",
+    "measure",
+    "measure_regression",
+    "ranks_wanted",
+]
+
+PROPORTIONS = (ACCURACY, "precision", "recall", "specificity", SELECTION_RATE, "base_rate")
+METRICS = (
+    *PROPORTIONS,
+    F1,
+    BALANCED,
+    *SCORES,
+    NEGATIVE,
+    MATTHEWS,
+    *MORE_SCORES,
+    COST,
+    *comparison.COMPARED,
+    *estimates.ESTIMATES,
 )
-COMPOSITES = ("f1", "balanced_accuracy")
-SCORES = ("auc", "brier_score", "log_loss", "expected_calibration_error")
-COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
-METRICS = (*PROPORTIONS, *COMPOSITES, *SCORES)
-CALIBRATION_BINS = 10
+OWN_FIELDS = ("costs", "sweep", "curves_by_group", "estimate")
+SWEEP_POINTS = 50
 
 
 @dataclass(frozen=True)
-class _Scope:
-    """One slice being measured, and the settings for it."""
+class _Measuring:
+    """The cubes over one set of attributes, and what was asked for."""
 
-    slice: Mapping[str, str]
+    tables: Mapping[Group, Confusion]
+    scores: ScoreCube | None
+    expected: ExpectedCube | None
+    compared: Compared | None
+    costs: Costs | None
     settings: GroupConfig
     seed: int
 
-    def undefined(self, metric: str, reason: str, n: int | None, unit: str) -> MeasurementValue:
-        detail = {"minimum": self.settings.least(metric)} if reason == INSUFFICIENT else {}
-        return MeasurementValue(
-            metric, self.slice, None, n=n, undefined_reason=reason, unit=unit, detail=detail
-        )
+    def group(self, group: Group, attributes: tuple[str, ...]) -> list[MeasurementValue]:
+        """Everything about one group. What came later into the product stands after the rest."""
+        scope = Scope(dict(zip(attributes, group, strict=True)), self.settings, self.seed)
+        table = self.tables.get(group, Confusion())
+        bins = Bins(self.scores, group) if self.scores else None
+        found = decisions(table, scope)
+        if not attributes:
+            found += counts(table, scope)
+        found += scored(bins, scope) + more_decisions(table, scope) + more_scored(bins, scope)
+        if self.costs is not None:
+            found.append(cost(table, self.costs, scope))
+        if self.compared is not None:
+            found += comparison.compared(self.compared, group, scope)
+        if self.expected is not None:
+            found += estimates.estimates(self.expected, group, scope)
+        return found
 
-    def value(
-        self,
-        metric: str,
-        value: float,
-        interval: Interval | None,
-        n: int,
-        method: str,
-        unit: str,
-        detail: Mapping[str, Any] | None = None,
-    ) -> MeasurementValue:
-        return MeasurementValue(
-            metric,
-            self.slice,
-            value,
-            interval.lower if interval else None,
-            interval.upper if interval else None,
-            self.settings.level if interval else None,
-            n,
-            method=method,
-            unit=unit,
-            detail=detail or {},
-        )
+    def lines(self) -> list[tuple[str, Bins]]:
+        """A line of a plot for each group with scores."""
+        if self.scores is None:
+            return []
+        found = ((group, Bins(self.scores, group)) for group in self.tables)
+        return [(", ".join(group), bins) for group, bins in found if bins.n]
 
 
 def measure(
-    cube: Contingency, scores: ScoreCube | None, config: Mapping[str, Any], seed: int
+    cube: Contingency,
+    scores: ScoreCube | None,
+    config: Mapping[str, Any],
+    seed: int,
+    *,
+    expected: ExpectedCube | None = None,
+    compared: Compared | None = None,
 ) -> CheckResult:
     """Measure everybody (slice `{}`) and each group of the groupings of `config`.
 
-    `config` is as for fairness. Proportions have Wilson's interval, F1 and balanced accuracy a
-    multinomial bootstrap's, the area under the curve DeLong's widened by the certified error of
-    the bins, Brier score and log loss (unit "nats") the normal one. The expected calibration error
-    over ten equal bins is biased upwards in small samples and has none.
+    Beside the fields of fairness `config` may have `costs` (what a decision costs by its outcome),
+    `sweep` (true, or the number of thresholds), `curves_by_group` and `estimate`. `expected` gives
+    the estimates that `estimate` asks for, `compared` the gains over another model.
+
+    Proportions have Wilson's interval, areas DeLong's on logits, widened by the certified error of
+    the bins, Brier score and log loss (unit "nats") Student's. The expected calibration error over
+    ten equal bins is biased upwards in small samples and has none.
 
     Raises:
         Invalid: naming the field of `config`.
     """
-    fields = Fields(config, "config", GROUP_FIELDS)
+    fields = Fields(config, "config", (*GROUP_FIELDS, *OWN_FIELDS))
     settings = read_group_config(fields, cube.attributes, METRICS)
-    scope = _Scope({}, settings, seed)
-    overall = by_group(cube.by(())).get((), Confusion())
-    measurements = _decisions(overall, scope) + _counts(overall, scope)
-    measurements += _scored(scores.by(()) if scores else None, (), scope)
-    plots = [
-        confusion_plot(
-            "confusion", "Decisions and outcomes", overall.tp, overall.fp, overall.tn, overall.fn
+    costs, points = Costs.read(fields), sweep_points(fields)
+    by_curves = fields.flag("curves_by_group", False)
+    measurements: list[MeasurementValue] = []
+    plots: list[Plot] = []
+    for attributes in ((), *settings.groupings):
+        part = _Measuring(
+            by_group(cube.by(attributes)) or ({} if attributes else {(): Confusion()}),
+            scores.by(attributes) if scores else None,
+            expected.by(attributes) if expected else None,
+            compared.by(attributes) if compared else None,
+            costs,
+            settings,
+            seed,
         )
-    ]
-    if scores is not None:
-        plots += _score_plots(scores.by(()))
-    for attributes in settings.groupings:
-        sliced = by_group(cube.by(attributes))
-        part = scores.by(attributes) if scores else None
-        found: list[MeasurementValue] = []
-        for group, table in sliced.items():
-            one = _Scope(dict(zip(attributes, group, strict=True)), settings, seed)
-            found += _decisions(table, one) + _scored(part, group, one)
+        found = [one for group in part.tables for one in part.group(group, attributes)]
         measurements += found
-        plots.append(_by_group_plot(attributes, found))
+        if attributes:
+            plots += _group_plots(part, attributes, found, by_curves, points)
+        else:
+            plots += _whole_plots(part, points)
+    overall = by_group(cube.by(())).get((), Confusion())
     return CheckResult(measurements, plots, _notes(cube, overall))
 
 
-def _decisions(table: Confusion, scope: _Scope) -> list[MeasurementValue]:
-    pairs = {
-        ACCURACY: (table.tp + table.tn, table.labelled),
-        "precision": (table.tp, table.tp + table.fp),
-        "recall": (table.tp, table.positives),
-        "specificity": (table.tn, table.negatives),
-        SELECTION_RATE: (table.selected, table.predicted),
-        "base_rate": (table.positives, table.labelled),
-    }
-    measured = []
-    for metric, (k, n) in pairs.items():
-        if n < scope.settings.least(metric):
-            reason = INSUFFICIENT if n else NO_DENOMINATOR
-            measured.append(scope.undefined(metric, reason, n, "rate"))
-        else:
-            interval = statistics.wilson(k, n, scope.settings.level)
-            measured.append(scope.value(metric, k / n, interval, n, "wilson", "rate"))
-    return measured + _composites(table, scope)
+def sweep_points(fields: Fields) -> int:
+    """How many steps a threshold sweep has; 0 if none is wanted."""
+    if fields.raw("sweep") is True:
+        return SWEEP_POINTS
+    if fields.raw("sweep") in (None, False):
+        return 0
+    return fields.whole("sweep", None, least=2, most=200)
 
 
-def _composites(table: Confusion, scope: _Scope) -> list[MeasurementValue]:
-    measured = []
-    cells = (table.tp, table.fp, table.tn, table.fn)
-    for metric in COMPOSITES:
-        n = min(table.positives, table.negatives)
-        if n < scope.settings.least(metric):
-            reason = INSUFFICIENT if n else NO_DENOMINATOR
-            measured.append(scope.undefined(metric, reason, n, "rate"))
-            continue
-        stream = statistics.generator(scope.seed, metric, *sorted(scope.slice.items()))
-        drawn = statistics.multinomial(cells, stream).T.astype(float)
-        interval = statistics.percentile(_composite(metric, *drawn), scope.settings.level)
-        value = float(_composite(metric, *np.asarray(cells, float)))
-        method = "multinomial bootstrap"
-        measured.append(scope.value(metric, value, interval, table.labelled, method, "rate"))
-    return measured
+def _whole_plots(part: _Measuring, points: int) -> list[Plot]:
+    one = part.tables[()]
+    title = "Decisions and outcomes"
+    plots = [confusion_plot("confusion", title, one.tp, one.fp, one.tn, one.fn)]
+    level = part.settings.level
+    if part.scores is not None:
+        bins = Bins(part.scores, ())
+        plots += drawn.curves_of("", "", [("model", bins)], level)
+        if points:
+            plots += drawn.sweep(bins, points, level, part.costs)
+    if part.compared is not None:
+        plots.append(comparison.who_is_right(part.compared, ()))
+    return plots
 
 
-def _composite(metric: str, tp: Any, fp: Any, tn: Any, fn: Any) -> Any:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if metric == "f1":
-            return 2 * tp / (2 * tp + fp + fn)
-        return (tp / (tp + fn) + tn / (tn + fp)) / 2
-
-
-def _counts(table: Confusion, scope: _Scope) -> list[MeasurementValue]:
-    return [
-        scope.value(name, float(count), None, table.labelled, "counted", "count")
-        for name, count in zip(COUNTS, (table.tp, table.fp, table.tn, table.fn), strict=True)
-    ]
-
-
-def _scored(scores: ScoreCube | None, group: Group, scope: _Scope) -> list[MeasurementValue]:
-    units = dict(zip(SCORES, ("rate", "rate", "nats", "rate"), strict=True))
-    if scores is None:
-        return [scope.undefined(name, NOT_AVAILABLE, None, units[name]) for name in SCORES]
-    cells = [cell for cell in scores.cells if cell.group == group]
-    n = sum(cell.n for cell in cells)
-    measured = [_auc(cells, scores.bins, scope)]
-    if n < scope.settings.least("brier_score"):
-        reason = INSUFFICIENT if n else NO_DENOMINATOR
-        return measured + [scope.undefined(name, reason, n, units[name]) for name in SCORES[1:]]
-    sums = next(one for one in scores.moments if one.group == group)
-    for name, total, squares in (
-        ("brier_score", sums.squared, sums.squared_2),
-        ("log_loss", sums.log, sums.log_2),
-    ):
-        interval = statistics.mean_interval(float(total), float(squares), n, scope.settings.level)
-        measured.append(scope.value(name, float(total) / n, interval, n, "normal", units[name]))
-    error = calibration_error(cells, scores.bins)
-    measured.append(scope.value(SCORES[3], error, None, n, "ten equal bins", "rate"))
-    return measured
-
-
-def _auc(cells: Sequence[ScoreCell], bins: int, scope: _Scope) -> MeasurementValue:
-    positives, negatives = [0] * bins, [0] * bins
-    for cell in cells:
-        (positives if cell.label else negatives)[cell.bin] += cell.n
-    least = min(sum(positives), sum(negatives))
-    area = statistics.area_under_curve(positives, negatives)
-    if area is None or least < scope.settings.least("auc"):
-        reason = INSUFFICIENT if least else NO_DENOMINATOR
-        return scope.undefined("auc", reason, least, "rate")
-    width = statistics.z_of(scope.settings.level) * area.error + area.bound
-    interval = Interval(max(0.0, area.value - width), min(1.0, area.value + width))
-    n = sum(positives) + sum(negatives)
-    detail = {"certified_error": area.bound}
-    return scope.value("auc", area.value, interval, n, "binned, delong", "rate", detail)
-
-
-def calibration_table(cells: Sequence[ScoreCell], bins: int) -> list[tuple[int, float, float]]:
-    """For each non-empty of ten equal bins: rows, mean score, rate of positives."""
-    width = bins // CALIBRATION_BINS
-    rows, positives = [0] * CALIBRATION_BINS, [0] * CALIBRATION_BINS
-    sums = [Decimal(0)] * CALIBRATION_BINS
-    for cell in cells:
-        place = cell.bin // width
-        rows[place] += cell.n
-        positives[place] += cell.n * cell.label
-        sums[place] += cell.score_sum
-    return [
-        (n, float(total) / n, k / n) for n, k, total in zip(rows, positives, sums, strict=True) if n
-    ]
-
-
-def calibration_error(cells: Sequence[ScoreCell], bins: int) -> float:
-    table = calibration_table(cells, bins)
-    total = sum(n for n, _, _ in table)
-    return math.fsum(n * abs(mean - rate) for n, mean, rate in table) / total
-
-
-def _score_plots(scores: ScoreCube) -> list[Plot]:
-    calibration = [(mean, rate) for _, mean, rate in calibration_table(scores.cells, scores.bins)]
-    return [
-        line_plot(
-            "calibration",
-            "Calibration in ten equal bins",
-            [("model", calibration), ("ideal", [(0.0, 0.0), (1.0, 1.0)])],
-            "mean score",
-            "rate of positives",
-        ),
-        line_plot(
-            "roc",
-            "Receiver operating characteristic",
-            [("model", _roc(scores)), ("chance", [(0.0, 0.0), (1.0, 1.0)])],
-            "false positive rate",
-            "true positive rate",
-        ),
-    ]
-
-
-def _roc(scores: ScoreCube, points: int = 100) -> list[tuple[float, float]]:
-    counts = np.zeros((2, scores.bins))
-    for cell in scores.cells:
-        counts[cell.label, cell.bin] += cell.n
-    totals = counts.sum(axis=1)
-    if not totals.all():
-        return []
-    falling = np.cumsum(counts[:, ::-1], axis=1) / totals[:, None]
-    # Points evenly spaced along the curve's own length, not along the scores.
-    length = falling.sum(axis=0)
-    wanted = np.searchsorted(length, np.linspace(0, 2, points, endpoint=False))
-    kept = sorted({0, *map(int, wanted), scores.bins - 1})
-    curve = [(float(falling[0, place]), float(falling[1, place])) for place in kept]
-    return [(0.0, 0.0), *curve]
-
-
-def _by_group_plot(attributes: Sequence[str], found: Sequence[MeasurementValue]) -> Plot:
-    by = " and ".join(attributes).replace("_", " ")
-    measured = [(", ".join(m.slice.values()), m) for m in found if m.metric == ACCURACY]
-    return interval_plot(f"accuracy_by_{'_'.join(attributes)}", f"Accuracy by {by}", measured)
+def _group_plots(
+    part: _Measuring,
+    attributes: tuple[str, ...],
+    found: list[MeasurementValue],
+    by_curves: bool,
+    points: int,
+) -> list[Plot]:
+    plots = [drawn.accuracy_by(attributes, found)]
+    lines, level = part.lines(), part.settings.level
+    if by_curves and lines:
+        name = f"_by_{'_'.join(attributes)}"
+        of = f" by {' and '.join(attributes).replace('_', ' ')}"
+        plots += drawn.curves_of(name, of, lines, level)
+    if points and lines:
+        plots += drawn.sweep_by(attributes, lines, points, level)
+    if part.compared is not None:
+        plots.append(comparison.gain_by(attributes, found))
+        plots.append(comparison.who_is_right(part.compared, attributes))
+    return plots
 
 
 def _notes(cube: Contingency, overall: Confusion) -> list[Note]:

@@ -1,0 +1,167 @@
+"""How well scores rank and how well they are calibrated, from the score cube."""
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from monitoring.engine import curves, intervals, statistics
+from monitoring.engine.checks.performance.scope import Scope
+from monitoring.engine.cube import Group, ScoreCell, ScoreCube
+from monitoring.engine.results import NOT_AVAILABLE, MeasurementValue
+from monitoring.engine.statistics import Area, Interval
+
+AUC, BRIER, LOSS, ECE = SCORES = (
+    "auc",
+    "brier_score",
+    "log_loss",
+    "expected_calibration_error",
+)
+PRECISION, BIAS = MORE_SCORES = ("average_precision", "calibration_bias")
+UNITS = {LOSS: "nats"}
+CALIBRATION_BINS = 10
+_DRAWS = 2_000
+
+
+class Bins:
+    """One group's rows: counts by bin for each label, and the cells they come from."""
+
+    def __init__(self, scores: ScoreCube, group: Group) -> None:
+        self.bins = scores.bins
+        self.cells = [cell for cell in scores.cells if cell.group == group]
+        self.positives, self.negatives = [0] * scores.bins, [0] * scores.bins
+        for cell in self.cells:
+            (self.positives if cell.label else self.negatives)[cell.bin] += cell.n
+        self.moments = next((one for one in scores.moments if one.group == group), None)
+
+    @property
+    def n(self) -> int:
+        return sum(self.positives) + sum(self.negatives)
+
+    def ranked(self) -> curves.Ranked:
+        return curves.Ranked.of(self.positives, self.negatives)
+
+
+def scored(bins: Bins | None, scope: Scope) -> list[MeasurementValue]:
+    """Area under the ROC curve, Brier score, log loss, expected calibration error."""
+    if bins is None:
+        return [_absent(name, scope) for name in SCORES]
+    measured = [_auc(bins, scope)]
+    if not scope.enough(BRIER, bins.n) or bins.moments is None:
+        return measured + [_too_few(name, bins.n, scope) for name in SCORES[1:]]
+    sums = bins.moments
+    for name, total, squares in (
+        (BRIER, sums.squared, sums.squared_2),
+        (LOSS, sums.log, sums.log_2),
+    ):
+        interval = intervals.mean_interval(float(total), float(squares), bins.n, scope.level)
+        value = float(total) / bins.n
+        measured.append(scope.value(name, value, interval, bins.n, "student", _unit(name)))
+    return [*measured, _calibration(bins, scope)]
+
+
+def more_scored(bins: Bins | None, scope: Scope) -> list[MeasurementValue]:
+    """Average precision, and the mean score less the rate of positives."""
+    if bins is None:
+        return [_absent(name, scope) for name in MORE_SCORES]
+    return [_average_precision(bins, scope), _bias(bins, scope)]
+
+
+def _unit(metric: str) -> str:
+    return UNITS.get(metric, "rate")
+
+
+def _absent(metric: str, scope: Scope) -> MeasurementValue:
+    return scope.undefined(metric, NOT_AVAILABLE, None, _unit(metric))
+
+
+def _too_few(metric: str, n: int, scope: Scope) -> MeasurementValue:
+    return scope.too_few(metric, n, _unit(metric))
+
+
+def _auc(bins: Bins, scope: Scope) -> MeasurementValue:
+    counts = sum(bins.positives), sum(bins.negatives)
+    area = statistics.area_under_curve(bins.positives, bins.negatives)
+    if area is None or not scope.enough(AUC, min(counts)):
+        return _too_few(AUC, min(counts), scope)
+    found = intervals.area_interval(area.value, area.error, counts, scope.level)
+    method = "binned, delong on logits"
+    return scope.value(
+        AUC, area.value, _widened(found, area), bins.n, method, "rate", _certified(area)
+    )
+
+
+def _average_precision(bins: Bins, scope: Scope) -> MeasurementValue:
+    least = min(sum(bins.positives), sum(bins.negatives))
+    area = curves.average_precision(bins.positives, bins.negatives)
+    if area is None or not scope.enough(PRECISION, least):
+        return _too_few(PRECISION, least, scope)
+    found = intervals.on_logits(area.value, area.error, scope.level)
+    method = "binned, influence function on logits"
+    return scope.value(
+        PRECISION,
+        area.value,
+        _widened(found, area) if found else None,
+        bins.n,
+        method,
+        "rate",
+        _certified(area),
+    )
+
+
+def _widened(interval: Interval, area: Area) -> Interval:
+    """By as much as the order within bins can change the figure."""
+    return Interval(max(0.0, interval.lower - area.bound), min(1.0, interval.upper + area.bound))
+
+
+def _certified(area: Area) -> Mapping[str, Any]:
+    return {"certified_error": area.bound}
+
+
+def _bias(bins: Bins, scope: Scope) -> MeasurementValue:
+    if bins.moments is None or not scope.enough(BIAS, bins.n):
+        return _too_few(BIAS, bins.n, scope)
+    scores = sum((cell.score_sum for cell in bins.cells), Decimal(0))
+    total = float(scores - sum(bins.positives))
+    # The square of score less label is what the Brier score sums up.
+    squares = float(bins.moments.squared)
+    interval = intervals.mean_interval(total, squares, bins.n, scope.level)
+    return scope.value(BIAS, total / bins.n, interval, bins.n, "student", "rate")
+
+
+def _calibration(bins: Bins, scope: Scope) -> MeasurementValue:
+    """The error of ten equal bins is biased upwards and has no interval that would cover; the
+    detail says what calibrated scores of this distribution give by chance, and how often more."""
+    error = calibration_error(bins.cells, bins.bins)
+    table = calibration_table(bins.cells, bins.bins)
+    rows = np.array([n for n, _, _ in table], np.int64)
+    mean = np.clip([score for _, score, _ in table], 0.0, 1.0)
+    stream = statistics.generator(scope.seed, ECE, *sorted(scope.slice.items()))
+    drawn = stream.binomial(rows, mean, size=(_DRAWS, len(rows)))
+    by_chance = np.abs(drawn - rows * mean).sum(axis=1) / rows.sum()
+    p = (1 + int(np.count_nonzero(by_chance >= error - 1e-12))) / (_DRAWS + 1)
+    detail = {"if_calibrated": float(by_chance.mean()), "p": p}
+    return scope.value(ECE, error, None, bins.n, "ten equal bins", "rate", detail)
+
+
+def calibration_table(cells: Sequence[ScoreCell], bins: int) -> list[tuple[int, float, float]]:
+    """For each non-empty of ten equal bins: rows, mean score, rate of positives."""
+    width = bins // CALIBRATION_BINS
+    rows, positives = [0] * CALIBRATION_BINS, [0] * CALIBRATION_BINS
+    sums = [Decimal(0)] * CALIBRATION_BINS
+    for cell in cells:
+        place = cell.bin // width
+        rows[place] += cell.n
+        positives[place] += cell.n * cell.label
+        sums[place] += cell.score_sum
+    return [
+        (n, float(total) / n, k / n) for n, k, total in zip(rows, positives, sums, strict=True) if n
+    ]
+
+
+def calibration_error(cells: Sequence[ScoreCell], bins: int) -> float:
+    table = calibration_table(cells, bins)
+    total = sum(n for n, _, _ in table)
+    return math.fsum(n * abs(mean - rate) for n, mean, rate in table) / total
