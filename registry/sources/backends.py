@@ -102,7 +102,9 @@ def translated(source: NamedSource, field: str) -> Iterator[None]:
 
 def refusal(error: Exception, source: NamedSource, field: str) -> CountersignError:
     """What to say of an error of a source's driver."""
-    kind = type(error).__name__
+    # Ibis closes a cursor of PostgreSQL that went with its transaction: the cause stands behind.
+    kinds = [type(one).__name__ for one in _chain(error)]
+    kind = next((one for one in kinds if one != "InvalidCursorName"), kinds[0])
     if kind in _TIMED_OUT:
         return Invalid(
             f"source {source.name} did not answer within {source.timeout_seconds} seconds, the "
@@ -118,6 +120,12 @@ def refusal(error: Exception, source: NamedSource, field: str) -> CountersignErr
         return Unavailable(f"the connection to source {source.name} was lost", field=field)
     logger.warning("source %s refused a query: %s", source.name, kind)
     return Invalid(f"source {source.name} refused the query ({kind})", field=field)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _postgres(address: str, source: NamedSource) -> Any:

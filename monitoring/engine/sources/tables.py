@@ -78,8 +78,9 @@ def snapshot(source: Source, path: Path, *, most: int | None = None) -> DataFile
     from monitoring.engine.sources.files import digest_of
 
     names = [name for name in source.table.columns if kind_of(source.table[name].type()) != "other"]
-    order = rowdigest.row_digest(source.backend, source.table.select(names))
-    table = source.table.select(*names, **{_ORDER: order}).order_by(_ORDER)
+    narrow = source.table.select(names)
+    order = {_ORDER: rowdigest.row_digest(source.backend, narrow)}
+    table = narrow.mutate(**order).order_by(_ORDER)
     if most is not None:
         table = table.limit(most)
     batches = stream(source.backend, table.select(names))
