@@ -1,6 +1,6 @@
 """Which column of the data means what, declared once for a model."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -57,8 +57,9 @@ class ColumnMapping:
     `label` equals `positive` for a positive outcome; so does `prediction` (a decision) unless
     `positive_prediction` says otherwise. `score` is a probability from 0 to 1. `features` are the
     columns that drift and data quality look at; `categorical` names those of them whose values are
-    categories. Only for these may single values be kept. With `task` "regression" label and
-    prediction are numbers, and `positive` means nothing.
+    categories. Only for these may single values be kept. `controls` are columns in whose strata
+    groups may be compared: people of one level of education, or of one region. With `task`
+    "regression" label and prediction are numbers, and `positive` means nothing.
     """
 
     label: str | None = None
@@ -71,6 +72,7 @@ class ColumnMapping:
     features: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     task: str = "classification"
+    controls: tuple[SensitiveAttribute, ...] = ()
 
     @classmethod
     def from_json(cls, value: object, path: str = "mapping") -> "ColumnMapping":
@@ -80,19 +82,17 @@ class ColumnMapping:
             Invalid: naming the field.
         """
         names = ("label", "positive", "prediction", "positive_prediction", "score", "time")
-        fields = Fields(value, path, (*names, "sensitive", "features", "categorical", "task"))
+        fields = Fields(
+            value, path, (*names, "sensitive", "controls", "features", "categorical", "task")
+        )
         positive: Scalar = True
         if fields.has("positive"):
             positive = scalar(fields.raw("positive"), fields.name("positive"))
         decided: Scalar | None = None
         if fields.has("positive_prediction"):
             decided = scalar(fields.raw("positive_prediction"), fields.name("positive_prediction"))
-        sensitive = tuple(
-            SensitiveAttribute.from_json(one, f"{fields.name('sensitive')}[{index}]")
-            for index, one in enumerate(fields.items("sensitive"))
-        )
-        if len({one.name for one in sensitive}) != len(sensitive):
-            raise Invalid("names an attribute twice", field=fields.name("sensitive"))
+        sensitive = _attributes(fields, "sensitive")
+        controls = _attributes(fields, "controls", {one.name for one in sensitive})
         features, categorical = fields.texts("features"), fields.texts("categorical")
         stray = sorted(set(categorical) - set(features))
         if stray:
@@ -105,6 +105,7 @@ class ColumnMapping:
             score=fields.optional_text("score"),
             time=fields.optional_text("time"),
             sensitive=sensitive,
+            controls=controls,
             features=features,
             categorical=categorical,
             task=fields.choice("task", TASKS, "classification"),
@@ -122,6 +123,7 @@ class ColumnMapping:
             "features": list(self.features),
             "categorical": list(self.categorical),
             **({} if self.task == "classification" else {"task": self.task}),
+            **({"controls": [one.to_json() for one in self.controls]} if self.controls else {}),
         }
 
     def check(self, schema: Mapping[str, str]) -> None:
@@ -155,14 +157,34 @@ class ColumnMapping:
                 )
         need("mapping.score", self.score, ("numeric",))
         need("mapping.time", self.time)
-        for index, attribute in enumerate(self.sensitive):
-            valued = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
-            need(f"mapping.sensitive[{index}]", attribute.column, valued)
+        for name in ("sensitive", "controls"):
+            for index, attribute in enumerate(getattr(self, name)):
+                valued = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
+                need(f"mapping.{name}[{index}]", attribute.column, valued)
         for index, feature in enumerate(self.features):
             numeric = () if feature in self.categorical else ("numeric", "boolean")
             need(f"mapping.features[{index}]", feature, numeric)
         if errors:
             raise Invalid.many(errors)
+
+
+def _attributes(
+    fields: Fields, name: str, taken: Collection[str] = ()
+) -> tuple[SensitiveAttribute, ...]:
+    """The attributes of a list, each with a name of its own."""
+    found = tuple(
+        SensitiveAttribute.from_json(one, f"{fields.name(name)}[{index}]")
+        for index, one in enumerate(fields.items(name))
+    )
+    names = [one.name for one in found]
+    if len(set(names)) != len(names):
+        raise Invalid("names an attribute twice", field=fields.name(name))
+    for index, one in enumerate(names):
+        if one in taken:
+            raise Invalid(
+                f"{one!r} is a sensitive attribute already", field=f"{fields.name(name)}[{index}]"
+            )
+    return found
 
 
 def _comparable(kind: str, value: Scalar) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kernel.errors import Invalid
 from monitoring.engine.cube.expressions import Group, group_of, label_of, prediction_of
-from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.mapping import ColumnMapping, SensitiveAttribute
 from monitoring.engine.sources import Source
 
 
@@ -57,16 +57,19 @@ class Contingency:
         )
 
 
-def contingency(source: Source, mapping: ColumnMapping) -> Contingency:
-    """Count rows by sensitive groups x label x prediction.
+def contingency(
+    source: Source, mapping: ColumnMapping, controls: Sequence[SensitiveAttribute] = ()
+) -> Contingency:
+    """Count rows by sensitive groups, and strata of `controls`, x label x prediction.
 
     A missing sensitive value is the group `unknown`; a missing label or prediction is None. The
     prediction is the re-scored one if the source was opened with predictions.
     """
     import ibis
 
+    attributes = (*mapping.sensitive, *controls)
     columns: dict[str, Any] = {
-        f"group_{place}": group_of(source, one) for place, one in enumerate(mapping.sensitive)
+        f"group_{place}": group_of(source, one) for place, one in enumerate(attributes)
     }
     nothing = ibis.null("int32")
     label = label_of(source, mapping)
@@ -77,9 +80,9 @@ def contingency(source: Source, mapping: ColumnMapping) -> Contingency:
     counted = table.group_by(list(columns)).agg(n=table.count())
     totals: dict[tuple[Group, int | None, int | None], int] = {}
     for row in counted.to_pyarrow().to_pylist():
-        group = tuple(row[f"group_{place}"] for place in range(len(mapping.sensitive)))
+        group = tuple(row[f"group_{place}"] for place in range(len(attributes)))
         totals[group, row["label"], row["prediction"]] = int(row["n"])
-    return Contingency(tuple(one.name for one in mapping.sensitive), _sorted_cells(totals))
+    return Contingency(tuple(one.name for one in attributes), _sorted_cells(totals))
 
 
 def merge(first: Contingency, second: Contingency) -> Contingency:

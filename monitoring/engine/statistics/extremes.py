@@ -14,31 +14,38 @@ unified approach of Feldman and Cousins 1998 does so for one normal mean).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from numpy.typing import NDArray
+
 from monitoring.engine.statistics.base import Floats, Interval, z_of
 from monitoring.engine.statistics.samples import Sample
+
+Places = NDArray[np.intp]
 
 _IN_QUESTION = 2.0
 """Errors by which a contrast may lie behind the largest and still be in question."""
 _BLOCK = 64
 """Contrasts whose replicates are in memory at once."""
 _TINIEST = 1e-12
+_FAR = 10.0
+"""Errors under all groups at which nothing is in question."""
 
 
 @dataclass(frozen=True)
 class Contrasts:
     """Differences within one sample: between its groups, or of each to all together.
 
-    `first` and `second` are places of groups; a second place of -1 stands for all together.
+    `first` and `second` are places of groups; a second place of -1 stands for all together, and
+    no second place for 0.
     `both` is true if a difference counts whichever its sign.
     """
 
     sample: Sample
-    first: np.ndarray
-    second: np.ndarray
+    first: Places
+    second: Places
     both: bool = True
 
     def estimates(self) -> tuple[Floats, Floats]:
@@ -47,6 +54,8 @@ class Contrasts:
         if self._whole:
             estimate, together = one.estimate[self.first] - one.overall, self._shared(one.variance)
             return estimate, np.sqrt(together[self.first])
+        if len(self.second) == 0:
+            return one.estimate[self.first], np.sqrt(one.variance[self.first])
         estimate = one.estimate[self.first] - one.estimate[self.second]
         return estimate, np.sqrt(one.variance[self.first] + one.variance[self.second])
 
@@ -57,6 +66,9 @@ class Contrasts:
         if self._whole:
             shared = (noise * one.pull).sum(axis=1, keepdims=True)
             yield slice(None), ((noise - shared) / np.sqrt(self._shared(variance)))[:, self.first]
+            return
+        if len(self.second) == 0:
+            yield slice(None), (noise / np.sqrt(variance))[:, self.first]
             return
         for start in range(0, len(self.first), _BLOCK):
             part = slice(start, start + _BLOCK)
@@ -88,6 +100,22 @@ def under_the_best(sample: Sample, place: int) -> Contrasts:
     """How far each other group lies above the one at `place` (comparison with the best, Hsu 1984)."""
     others = np.delete(np.arange(sample.groups), place)
     return Contrasts(sample, others, np.full(len(others), place), both=False)
+
+
+def greatest(sample: Sample, level: float) -> Interval:
+    """The interval of the greatest figure of the groups, of which the seen one is too great."""
+    base = float((sample.estimate - _FAR * np.sqrt(sample.variance)).min())
+    shifted = replace(sample, estimate=sample.estimate - base)
+    places = np.arange(sample.groups)
+    interval = largest([Contrasts(shifted, places, places[:0], both=False)], level)
+    return Interval(base + interval.lower, base + interval.upper)
+
+
+def least(sample: Sample, level: float) -> Interval:
+    """The interval of the least figure of the groups."""
+    turned = replace(sample, estimate=-sample.estimate, noise=-sample.noise)
+    interval = greatest(turned, level)
+    return Interval(-interval.upper, -interval.lower)
 
 
 def largest(families: list[Contrasts], level: float) -> Interval:

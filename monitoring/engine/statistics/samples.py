@@ -92,6 +92,19 @@ def average(first: Sample, second: Sample) -> Sample:
     )
 
 
+def logarithm(one: Sample) -> Sample:
+    """The logarithm of a figure above 0, by the delta method."""
+    inverse = 1 / one.estimate
+    return Sample(
+        np.log(one.estimate),
+        one.variance * inverse**2,
+        one.noise * inverse,
+        one.noise_variance * inverse**2,
+        one.pull,
+        math.nan,
+    )
+
+
 def normal(
     estimate: Sequence[float],
     variance: Sequence[float],
