@@ -65,7 +65,7 @@ class NumericProfile:
         if not self.n or self.squares is None or self.extreme:
             return None
         with localcontext(prec=80):
-            mean = sum(self.sums) / self.n
+            mean = sum(self.sums, Decimal(0)) / self.n
             variance = self.squares / self.n - mean * mean
             return float(max(variance, Decimal(0)).sqrt())
 
@@ -228,19 +228,21 @@ def compare(column: str, reference: ColumnProfile, current: ColumnProfile) -> Co
     if not reference.n or not current.n:
         empty = Histogram((reference.n,), (current.n,))
         return Comparison(column, "numeric", *missing, empty)
+    bins = _bins(reference, current)
     distance, distance_bound = _distance(reference, current)
     gap, gap_bound = _gap(reference, current)
     return Comparison(
         column,
         "numeric",
         *missing,
-        bins=_bins(reference, current),
+        bins=bins,
         deciles=_parts(reference, current, 10),
         distance=distance,
         deviation=reference.deviation(),
         gap=gap,
         distance_bound=distance_bound,
         gap_bound=gap_bound,
+        binning="evidently's bins" if bins.names else f"{PARTS} parts of the stored bins",
     )
 
 

@@ -48,7 +48,7 @@ class Comparison:
     by Sturges' rule over the different values, which Evidently's Hellinger distance looks at.
     `distance` is the area between the distribution functions, `gap` the largest distance between
     them as a fraction; of a sketch, the true ones are at most `distance_bound` and `gap_bound`
-    larger. `chance` is the mean and the standard deviation that `distance` has if both samples
+    larger. `binning` says what `bins` are. `chance` is the mean and the standard deviation that `distance` has if both samples
     are drawn from one distribution.
     """
 
@@ -67,6 +67,7 @@ class Comparison:
     chance: tuple[float, float] | None = None
     distance_bound: float = 0.0
     gap_bound: float = 0.0
+    binning: str = "evidently's bins"
 
     @property
     def reference_n(self) -> int:

@@ -11,6 +11,8 @@ from kernel.identifiers import parse_digest
 from monitoring.engine.documents import Fields
 from monitoring.engine.inputs import InputSpec
 from monitoring.engine.mapping import ColumnMapping
+from monitoring.engine.profiles import FLOOR
+from monitoring.engine.reference_profile import ReferenceProfile
 from monitoring.engine.results import Grade
 from monitoring.engine.sandbox import SandboxLimits
 from monitoring.engine.sources import Data, EngineLimits, data_from_json
@@ -48,7 +50,8 @@ class CheckJob:
 
     `grade` is the highest grade wanted: `recomputed` uses the predictions in the data even if the
     artifact could be scored. `reference` is what drift compares with and data quality looks for
-    leaks in. `seed` is derived from the job's digests when None. `shelf` is a folder in which
+    leaks in; a drift check may have a `reference_profile` in its place. Counts of groups under `floor`
+    are kept out of what everybody sees. `seed` is derived from the job's digests when None. `shelf` is a folder in which
     predictions are kept for the next check; it decides nothing that is measured.
     """
 
@@ -59,11 +62,13 @@ class CheckJob:
     artifact: Artifact | None = None
     input_spec: InputSpec | None = None
     reference: Data | None = None
+    reference_profile: ReferenceProfile | None = None
     seed: int | None = None
     grade: Grade = "re-performed"
     engine: EngineLimits = field(default_factory=EngineLimits)
     sandbox: SandboxLimits = field(default_factory=SandboxLimits)
     shelf: Path | None = None
+    floor: int = FLOOR
 
     @classmethod
     def from_json(cls, value: object) -> "CheckJob":
@@ -73,7 +78,8 @@ class CheckJob:
             Invalid: naming the field.
         """
         names = ("kind", "dataset", "mapping", "config", "artifact", "input_spec", "reference")
-        fields = Fields(value, "", (*names, "seed", "grade", "engine", "sandbox"))
+        more = ("reference_profile", "seed", "grade", "engine", "sandbox", "floor")
+        fields = Fields(value, "", (*names, *more))
         return cls(
             kind=cast(Kind, fields.choice("kind", KINDS)),
             dataset=data_from_json(fields.raw("dataset"), "dataset"),
@@ -88,10 +94,16 @@ class CheckJob:
             reference=data_from_json(fields.raw("reference"), "reference")
             if fields.has("reference")
             else None,
+            reference_profile=ReferenceProfile.from_json(
+                fields.raw("reference_profile"), "reference_profile"
+            )
+            if fields.has("reference_profile")
+            else None,
             seed=fields.whole("seed", None) if fields.has("seed") else None,
             grade=cast(Grade, fields.choice("grade", GRADES[1:], "re-performed")),
             engine=_bounds(EngineLimits, fields, "engine"),
             sandbox=_bounds(SandboxLimits, fields, "sandbox"),
+            floor=fields.whole("floor", FLOOR, least=1),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -103,23 +115,29 @@ class CheckJob:
             "artifact": self.artifact.to_json() if self.artifact else None,
             "input_spec": self.input_spec.to_json() if self.input_spec else None,
             "reference": self.reference.to_json() if self.reference else None,
+            "reference_profile": self.reference_profile.to_json()
+            if self.reference_profile
+            else None,
             "seed": self.seed,
             "grade": self.grade,
             "engine": dict(vars(self.engine)),
             "sandbox": dict(vars(self.sandbox)),
+            "floor": self.floor,
         }
 
     def effective_seed(self) -> int:
         """The given seed, or 52 bits of the digest of what is checked."""
         if self.seed is not None:
             return self.seed
-        identity = {
+        identity: dict[str, Any] = {
             "kind": self.kind,
             "dataset": self.dataset.identity(),
             "reference": self.reference.identity() if self.reference else None,
             "artifact": self.artifact.digest if self.artifact else None,
             "config": dict(self.config),
         }
+        if self.reference_profile is not None:
+            identity["reference_profile"] = self.reference_profile.identity()
         try:
             return int(canonical.digest(identity)[:13], 16)
         except canonical.NotCanonical as error:

@@ -17,7 +17,7 @@ from monitoring.engine.job import GRADES, KINDS, CheckJob
 from monitoring.engine.loaders import LIBRARIES
 from monitoring.engine.rescoring import Progress
 from monitoring.engine.results import CheckOutcome, Grade
-from monitoring.engine.work import Clock, Worked
+from monitoring.engine.work import Clock, model_of
 
 EXPLAINED = 100_000
 """Rows of a table that are pulled for an explanation, which draws its sample from them."""
@@ -57,10 +57,12 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         "dataset": job.dataset.identity(),
         "reference": job.reference.identity() if job.reference else None,
         "mapping": job.mapping.to_json(),
-        "model": _model(job, worked),
+        "model": model_of(job, worked.scored),
         "rows": worked.rows,
         **worked.aggregates,
     }
+    if job.reference_profile is not None:
+        document["reference_profile"] = job.reference_profile.identity()
     data, digest = cube.seal(document)
     notes = [note for one in worked.scored for note in one.notes] + worked.result.notes
     clock("done", 1.0)
@@ -101,15 +103,6 @@ def _capped(grade: Grade, job: CheckJob) -> Grade:
     """Rows that no digest pins can be counted, and never counted again."""
     pinned = job.dataset.pinned and (job.reference is None or job.reference.pinned)
     return grade if pinned else min(grade, "recomputed", key=GRADES.index)
-
-
-def _model(job: CheckJob, worked: Worked) -> dict[str, str] | None:
-    """The model whose answers the cube holds; None if the predictions were supplied."""
-    if job.artifact is None or job.input_spec is None:
-        return None
-    if not any(one.model for one in worked.scored):
-        return None
-    return {"artifact": job.artifact.digest, "input_spec": job.input_spec.digest}
 
 
 def libraries(job: CheckJob) -> dict[str, str]:

@@ -52,6 +52,13 @@ def grade_of(scored: Scored) -> Grade:
     return "re-performed" if scored.model and scored.agreed else "recomputed"
 
 
+def model_of(job: CheckJob, scored: list[Scored]) -> dict[str, str] | None:
+    """The model whose answers were counted; None if they were supplied."""
+    if job.artifact is None or job.input_spec is None or not any(one.model for one in scored):
+        return None
+    return {"artifact": job.artifact.digest, "input_spec": job.input_spec.digest}
+
+
 def need_label(job: CheckJob) -> None:
     """Raises Invalid if the mapping names no column of the outcome."""
     if job.mapping.label is None:

@@ -75,7 +75,7 @@ class _Column:
 
     def _index(self, name: str) -> list[Figure]:
         one = self.one
-        bins, key, method = one.bins, "bins", "evidently's bins"
+        bins, key, method = one.bins, "bins", one.binning
         if name == "psi_deciles":
             if one.deciles is None:
                 return []
