@@ -15,6 +15,8 @@ define(
     config_digest=str,
     monitor=UUID | None,
     batch=UUID | None,
+    window=UUID | None,
+    retry_of=UUID | None,
 )
 define("monitoring.check.started", model=str, number=int, kind=str, attempt=int)
 define("monitoring.check.requeued", model=str, number=int, kind=str, attempt=int, reason=str)
@@ -41,6 +43,7 @@ define(
     number=int,
     use=str,
     environment=str,
+    kind=str,
     digest=str,
     window_start=str,
     window_end=str,
@@ -56,6 +59,61 @@ define(
     kind=str,
     definition_digest=str,
     effect=str,
+    wanted_effect=str,
+    backtest=UUID | None,
+)
+define(
+    "monitoring.window.judged",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    monitor=UUID,
+    window_start=str,
+    window_end=str,
+    state=str,
+    run=UUID | None,
+    broken=int,
+    acts=int,
+    times=int,
+    is_backfill=bool,
+    because_of=UUID | None,
+)
+define(
+    "monitoring.monitor.backfilled",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    name=str,
+    since=str,
+    until=str,
+    windows=int,
+)
+define(
+    "monitoring.backtest.requested",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    kind=str,
+    definition_digest=str,
+    question_digest=str,
+    since=str,
+    until=str,
+    windows=int,
+)
+define(
+    "monitoring.backtest.finished",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    question_digest=str,
+    state=str,
+    windows=int,
+    breached=int,
+    acted=int,
 )
 define("monitoring.monitor.ended", model=str, number=int, use=str, environment=str, name=str)
 

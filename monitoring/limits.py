@@ -218,7 +218,15 @@ def _judge(limit: Limit, measured: Mapping[str, Any] | None) -> Judgement:
     return Judgement(limit, "kept" if kept else "exceeded", reason, float(value), measured)
 
 
-def acts(newest_first: Iterable[Judgement], consecutive: int) -> bool:
+@dataclass(frozen=True)
+class Past:
+    """What is kept of a judgement."""
+
+    outcome: str
+    breaks: bool
+
+
+def acts(newest_first: Iterable[Judgement | Past], consecutive: int) -> bool:
     """Does one limit's history call for a breach: did the last `consecutive` judged runs break it?
 
     Runs over too few rows say nothing either way and are passed over.

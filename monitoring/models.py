@@ -23,6 +23,7 @@ class CheckKind(models.TextChoices):
     DRIFT = "drift", "Drift"
     EXPLAINABILITY = "explainability", "Explainability"
     DATA_QUALITY = "data_quality", "Data quality"
+    OVERSIGHT = "oversight", "Human oversight"
 
 
 class Grade(models.TextChoices):
@@ -50,6 +51,7 @@ class CheckRun(models.Model):
     class Purpose(models.TextChoices):
         VALIDATION = "validation", "Validation"
         MONITORING = "monitoring", "Monitoring"
+        BACKTEST = "backtest", "Backtest"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="check_runs")
@@ -57,6 +59,13 @@ class CheckRun(models.Model):
     purpose = models.CharField(max_length=10, choices=Purpose.choices)
     monitor = models.ForeignKey("Monitor", models.PROTECT, null=True, related_name="runs")
     batch = models.ForeignKey("ObservationBatch", models.PROTECT, null=True, related_name="runs")
+    window = models.ForeignKey("Window", models.PROTECT, null=True, related_name="runs")
+    batches = models.JSONField(
+        default=list, help_text="ids of the batches that a window of several was made of, in order"
+    )
+    retry_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="retries", help_text="the run it repeats"
+    )
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="check_runs")
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
     config = models.JSONField(default=dict)
@@ -100,9 +109,10 @@ class CheckRun(models.Model):
                 name="check_run_state_known",
             ),
             models.CheckConstraint(
-                condition=Q(purpose="validation", monitor=None, batch=None)
-                | Q(purpose="monitoring", monitor__isnull=False, batch__isnull=False),
-                name="monitoring_run_has_batch",
+                condition=Q(purpose="validation", monitor=None, batch=None, window=None)
+                | Q(purpose="monitoring", monitor__isnull=False, window__isnull=False)
+                | Q(purpose="backtest", monitor=None, window__isnull=False),
+                name="monitoring_run_has_window",
             ),
             models.CheckConstraint(
                 condition=~Q(state="running") | Q(leased_until__isnull=False),
@@ -177,13 +187,24 @@ class CheckAttachment(models.Model):
 
 
 class ObservationBatch(models.Model):
-    """A batch of production data, by the sender's own id; the same id with other bytes is refused."""
+    """A batch of production data, by the sender's own id; the same id with other bytes is refused.
+
+    Of human decisions what is kept is not what was sent: ids were replaced by pseudonyms first.
+    """
+
+    class Kind(models.TextChoices):
+        DATA = "data", "Data of the model"
+        OVERSIGHT = "oversight", "Human decisions"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="batches")
     use = models.ForeignKey(Use, models.PROTECT, related_name="+")
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
     batch_id = models.CharField(max_length=100)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.DATA)
+    sent_digest = models.CharField(
+        max_length=64, blank=True, help_text="of the bytes as sent, where others are kept"
+    )
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
     media_type = models.CharField(max_length=100)
     window_start = models.DateTimeField()
@@ -207,14 +228,15 @@ class ObservationBatch(models.Model):
         return self.version.model
 
 
-class Monitor(models.Model):
-    """A check that runs on production data by itself, with limits that governance wrote into it.
+class Watch(models.Model):
+    """What a monitor watches, and how: shared by monitors and by backtests of them.
 
-    `limits`: see `monitoring.limits`. An amendment is a new row; this one ends.
+    `limits`: see `monitoring.limits`; `window`: see `monitoring.windows`. `question_digest` covers
+    what decides how often it acts, and so neither its place nor what it does then.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="monitors")
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="%(class)ss")
     use = models.ForeignKey(Use, models.PROTECT, related_name="+")
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="+")
     name = models.SlugField(max_length=80)
@@ -223,13 +245,71 @@ class Monitor(models.Model):
     mapping = models.JSONField(help_text="the column mapping as it was when the monitor started")
     limits = models.JSONField(default=list)
     definition_digest = models.CharField(max_length=64)
+    question_digest = models.CharField(max_length=64, blank=True)
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
+    window = models.CharField(max_length=10, default="batch", help_text="batch, 6h, day, week...")
     min_rows = models.PositiveIntegerField(default=100)
     consecutive = models.PositiveSmallIntegerField(default=1, help_text="breaches before it acts")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.version.model
+
+
+class Backtest(Watch):
+    """How often a monitor would have acted on past data. It acts on nothing itself."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
+    since = models.DateTimeField(help_text="past data from here")
+    until = models.DateTimeField(help_text="and before here")
+    result = models.JSONField(default=dict, help_text="see monitoring.backtesting")
+    requested_at = models.DateTimeField()
+    requested_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(until__gt=F("since")), name="backtest_ends_after_start"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="running", finished_at=None)
+                | (~Q(state="running") & Q(finished_at__isnull=False)),
+                name="backtest_finished_has_time",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["version", "question_digest", "state"])]
+
+
+class Monitor(Watch):
+    """A check that runs on production data by itself, with limits that governance wrote into it.
+
+    An amendment is a new row; this one ends. `effect` is what a breach does; it is milder than
+    `wanted_effect` as long as no backtest has shown how often the monitor would have acted.
+    """
+
     silent_after_seconds = models.PositiveIntegerField(
         null=True, help_text="no batch for longer than this is a breach; null: never"
     )
+    silent_after_windows = models.PositiveSmallIntegerField(
+        null=True, default=3, help_text="windows in a row with too few rows; null: never"
+    )
+    wait_seconds = models.PositiveIntegerField(
+        default=0, help_text="for late data, after a window is over"
+    )
     effect = models.CharField(max_length=24, default="no_new_deployment")
+    wanted_effect = models.CharField(max_length=24, default="no_new_deployment")
+    backtest = models.ForeignKey(Backtest, models.PROTECT, null=True, related_name="monitors")
     since = models.DateTimeField()
     until = models.DateTimeField(null=True)
     started_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
@@ -243,9 +323,61 @@ class Monitor(models.Model):
             ),
         ]
 
-    @property
-    def access_model(self) -> RegisteredModel:
-        return self.version.model
+
+class Window(models.Model):
+    """A stretch of time of a monitor or a backtest, and what its data came to.
+
+    With `batch` it is that batch's own; else it holds every batch that begins in it. `outcomes`
+    has one judgement for each limit; `acts` the keys of the limits that called for a breach here.
+    """
+
+    class State(models.TextChoices):
+        COLLECTING = "collecting", "Collecting"
+        QUEUED = "queued", "Queued"
+        JUDGED = "judged", "Judged"
+        INSUFFICIENT = "insufficient", "Insufficient volume"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    monitor = models.ForeignKey(Monitor, models.PROTECT, null=True, related_name="windows")
+    backtest = models.ForeignKey(Backtest, models.PROTECT, null=True, related_name="windows")
+    batch = models.ForeignKey(ObservationBatch, models.PROTECT, null=True, related_name="windows")
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State.choices, default=State.COLLECTING)
+    is_backfill = models.BooleanField(default=False, help_text="judged without acting")
+    is_stale = models.BooleanField(default=False, help_text="data came since it was last asked")
+    run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="+")
+    rows = models.BigIntegerField(null=True)
+    outcomes = models.JSONField(default=list)
+    acts = models.JSONField(default=list)
+    judged_at = models.DateTimeField(null=True)
+    judged_times = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["-end", "-start", "-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(monitor__isnull=False, backtest=None)
+                | Q(monitor=None, backtest__isnull=False),
+                name="window_of_monitor_or_backtest",
+            ),
+            models.UniqueConstraint(
+                fields=["monitor", "start"],
+                condition=Q(batch=None, monitor__isnull=False),
+                name="one_window_a_stretch",
+            ),
+            models.UniqueConstraint(
+                fields=["monitor", "batch"],
+                condition=Q(batch__isnull=False, monitor__isnull=False),
+                name="one_window_a_batch",
+            ),
+            models.CheckConstraint(condition=Q(end__gt=F("start")), name="window_has_length"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["monitor", "state", "end"]),
+            models.Index(fields=["backtest", "start"]),
+        ]
 
 
 class Breach(models.Model):
@@ -289,6 +421,7 @@ class Breach(models.Model):
 
 
 __all__ = [
+    "Backtest",
     "Breach",
     "CheckAttachment",
     "CheckKind",
@@ -297,4 +430,5 @@ __all__ = [
     "Measurement",
     "Monitor",
     "ObservationBatch",
+    "Window",
 ]

@@ -1,8 +1,11 @@
 """Every write of this layer, one function for each thing that can happen."""
 
+from monitoring.services.backtests import request_backtest
 from monitoring.services.batches import record_batch
-from monitoring.services.breaches import judge_failure, judge_run, open_breach, resolve_breach
+from monitoring.services.breaches import open_breach, resolve_breach
+from monitoring.services.judging import judge_failure, judge_run
 from monitoring.services.monitors import (
+    arm_monitor,
     begin_monitor,
     end_monitor,
     evaluate_monitor,
@@ -20,18 +23,23 @@ from monitoring.services.runs import (
     fail_run,
     finish_run,
     heartbeat,
+    retry_run,
     sweep,
 )
+from monitoring.services.windows import backfill_monitor, evaluate_window
 
 __all__ = [
     "LEASE",
     "MAX_ATTEMPTS",
     "RESEND_AFTER",
+    "arm_monitor",
+    "backfill_monitor",
     "begin_monitor",
     "cancel_run",
     "claim_run",
     "end_monitor",
     "evaluate_monitor",
+    "evaluate_window",
     "fail_run",
     "finish_monitor",
     "finish_run",
@@ -40,8 +48,10 @@ __all__ = [
     "judge_run",
     "open_breach",
     "record_batch",
+    "request_backtest",
     "request_check",
     "resolve_breach",
+    "retry_run",
     "run_due_monitors",
     "start_monitor",
     "sweep",

@@ -13,7 +13,7 @@ from kernel.errors import Conflict, Invalid, Unprocessable
 from kernel.moments import rfc3339
 from monitoring import configs
 from monitoring.models import Monitor, ObservationBatch
-from monitoring.services.monitors import queue_evaluation
+from monitoring.services.windows import note_batch
 from registry.models import Environment, ModelVersion, Use
 from registry.services import blob_of, lock_version, permit, tick
 from registry.store import Stored, put
@@ -126,6 +126,7 @@ def _record_batch(
             "number": version.number,
             "use": use.name,
             "environment": environment.name,
+            "kind": batch.kind,
             "digest": stored.digest,
             "window_start": rfc3339(batch.window_start),
             "window_end": rfc3339(batch.window_end),
@@ -137,7 +138,7 @@ def _record_batch(
         version=version, use=use, environment=environment, until=None
     ).select_related("version__model", "reference")
     for monitor in watching.order_by("pk"):
-        queue_evaluation(monitor, batch, at=at, actor=actor)
+        note_batch(monitor, batch, at=at, actor=actor)
     return batch, True
 
 

@@ -1,6 +1,5 @@
 """Breaches: opened in the transaction that found them, so that the gate sees them at once."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -9,94 +8,10 @@ from audit.actor import Actor
 from audit.recording import record
 from audit.writing import in_write, write
 from kernel.errors import Conflict, Invalid
-from monitoring import limits
 from monitoring.models import Breach, CheckRun, Monitor
 from registry.services import lock_version, tick
 
 SILENCE = "silence"
-_LOOK_BACK = 100
-"""How many earlier runs are looked through for consecutive breaches."""
-
-
-def judge_run(run: CheckRun, *, at: datetime, actor: Actor) -> list[Breach]:
-    """Hold a succeeded monitoring run against its monitor's limits. A step inside a write.
-
-    A breach opens once a limit was broken by as many runs in a row as the monitor says, counted
-    back from this run by the window of the batch. Governance wrote the limits; nothing here
-    decides what follows from a breach.
-    """
-    in_write()
-    monitor = run.monitor
-    if monitor is None or monitor.until is not None:
-        return []
-    opened = []
-    for judged in _judge(run, monitor):
-        earlier = _earlier(run, monitor, judged.limit.key) if monitor.consecutive > 1 else iter(())
-        if judged.breaks and limits.acts(_chain(judged, earlier), monitor.consecutive):
-            breach = open_breach(
-                monitor,
-                metric=judged.limit.metric,
-                limit_key=judged.limit.key,
-                reason=judged.outcome,
-                detail=judged.to_json(),
-                run=run,
-                at=at,
-                actor=actor,
-            )
-            opened += [breach] if breach else []
-    return opened
-
-
-def judge_failure(run: CheckRun, why: str, *, at: datetime, actor: Actor) -> list[Breach]:
-    """A monitoring run came to nothing: break the limits that want a measurement in any case."""
-    in_write()
-    monitor = run.monitor
-    if monitor is None or monitor.until is not None:
-        return []
-    opened = []
-    for limit in limits.parse_limits(monitor.limits):
-        judged = limits.Judgement(limit, "not_measured", f"not measured: {why}")
-        if judged.breaks:
-            breach = open_breach(
-                monitor,
-                metric=limit.metric,
-                limit_key=limit.key,
-                reason=judged.outcome,
-                detail=judged.to_json(),
-                run=run,
-                at=at,
-                actor=actor,
-            )
-            opened += [breach] if breach else []
-    return opened
-
-
-def _judge(run: CheckRun, monitor: Monitor) -> list[limits.Judgement]:
-    measured = list(
-        run.measurements.values(
-            "metric", "slice", "value", "lower", "upper", "level", "n", "undefined", "grade"
-        )
-    )
-    return limits.judge_limits(
-        limits.parse_limits(monitor.limits), measured, rows=run.rows, min_rows=monitor.min_rows
-    )
-
-
-def _earlier(run: CheckRun, monitor: Monitor, key: str) -> Iterator[limits.Judgement]:
-    """What became of one limit in the runs on earlier windows, newest first."""
-    assert run.batch is not None
-    runs = CheckRun.objects.filter(
-        monitor=monitor,
-        state=CheckRun.State.SUCCEEDED,
-        batch__window_end__lt=run.batch.window_end,
-    ).order_by("-batch__window_end")
-    for one in runs[:_LOOK_BACK]:
-        yield from (judged for judged in _judge(one, monitor) if judged.limit.key == key)
-
-
-def _chain(first: limits.Judgement, rest: Iterator[limits.Judgement]) -> Iterator[limits.Judgement]:
-    yield first
-    yield from rest
 
 
 def open_breach(

@@ -1,7 +1,6 @@
 """Monitors: checks that run on production data by themselves, held against limits."""
 
 import logging
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,20 +10,30 @@ from accounts.access import require
 from audit.actor import Actor
 from audit.recording import record
 from audit.writing import in_write, write
-from kernel import canonical
 from kernel.errors import Conflict, CountersignError, Invalid
 from kernel.moments import now, rfc3339
-from monitoring import limits as limit_rules
-from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch
+from monitoring import windows
+from monitoring.models import Backtest, Breach, CheckRun, Monitor, ObservationBatch
+from monitoring.services.backtests import suitable, tells
 from monitoring.services.breaches import SILENCE, open_breach, place
-from monitoring.services.requests import Question, prepare, queue_run
+from monitoring.services.definitions import Definition, check_place, define, refuse
+from monitoring.services.windows import (
+    batch_kind,
+    batches_of,
+    due_windows,
+    evaluate_window,
+    queue_evaluation,
+    unlooked,
+)
 from registry.models import Dataset, Environment, ModelVersion, Use
 from registry.services import lock_version, tick
 
 logger = logging.getLogger(__name__)
 
 EFFECTS = ("no_new_deployment", "fall_back", "stop")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+MILDEST = EFFECTS[0]
+"""What an unresolved breach does at the gate anyway; more than that takes a backtest."""
+SILENT_AFTER_WINDOWS = 3
 _YEAR = 366 * 24 * 3600
 
 
@@ -42,7 +51,11 @@ def start_monitor(
     min_rows: int = 100,
     consecutive: int = 1,
     silent_after_seconds: int | None = None,
+    silent_after_windows: int | None = SILENT_AFTER_WINDOWS,
+    window: str = windows.BATCH,
+    wait_seconds: int = 0,
     effect: str = "no_new_deployment",
+    backtest: Backtest | None = None,
     actor: Actor,
 ) -> Monitor:
     """Watch a version, for a use in an environment, from now on. See `begin_monitor`."""
@@ -62,7 +75,11 @@ def start_monitor(
         min_rows=min_rows,
         consecutive=consecutive,
         silent_after_seconds=silent_after_seconds,
+        silent_after_windows=silent_after_windows,
+        window=window,
+        wait_seconds=wait_seconds,
         effect=effect,
+        backtest=backtest,
     )
 
 
@@ -82,6 +99,10 @@ def begin_monitor(
     effect: str,
     at: datetime,
     actor: Actor,
+    silent_after_windows: int | None = SILENT_AFTER_WINDOWS,
+    window: str = windows.BATCH,
+    wait_seconds: int = 0,
+    backtest: Backtest | None = None,
 ) -> Monitor:
     """Make a monitor of a locked version. A step inside a write.
 
@@ -89,24 +110,37 @@ def begin_monitor(
     as it lives. One of the same name at the same place stays if it is the same in all, and else
     ends. Breaches stay open when their monitor ends.
 
+    An effect beyond that of an open breach itself is granted once a backtest of the same question
+    has shown how often the monitor would have acted: the one named, or the newest there is. Till
+    then the monitor has the milder effect, and `wanted_effect` says what was asked for.
+
     Raises:
-        Invalid: naming the field, as `limits[0].op`.
+        Invalid: naming the field, as `limits[0].op`; also where the named backtest shows nothing.
         Conflict, Unprocessable: see `request_check`.
     """
     in_write()
-    _check(version, use, name, min_rows, consecutive, silent_after_seconds, effect)
-    question = prepare(version, kind, config=config, reference=reference)
-    definition = {
-        "kind": kind,
-        "config": question.config,
-        "mapping": question.mapping,
-        "limits": [one.to_json() for one in limit_rules.parse_limits(limits)],
-        "min_rows": min_rows,
-        "consecutive": consecutive,
+    errors = check_place(version, use, name, min_rows, consecutive)
+    errors |= _check(silent_after_seconds, silent_after_windows, wait_seconds, effect)
+    refuse(errors)
+    definition = define(
+        version,
+        kind,
+        limits=limits,
+        config=config,
+        reference=reference,
+        window=window,
+        min_rows=min_rows,
+        consecutive=consecutive,
+    )
+    shown = _shown(version, definition, effect, backtest)
+    own = {
         "silent_after_seconds": silent_after_seconds,
-        "effect": effect,
+        "silent_after_windows": silent_after_windows,
+        "wait_seconds": wait_seconds,
+        "effect": effect if effect == MILDEST or shown is not None else MILDEST,
+        "wanted_effect": effect,
     }
-    digest = canonical.digest({**definition, "reference": reference.digest if reference else None})
+    digest = definition.digest(**own)
     before = (
         Monitor.objects.select_for_update(of=("self",))
         .select_related("use", "environment")
@@ -124,10 +158,13 @@ def begin_monitor(
         environment=environment,
         name=name,
         reference=reference,
+        backtest=shown,
         definition_digest=digest,
+        question_digest=definition.question_digest,
         since=at,
         started_by_id=None if actor.kind == "system" else actor.id,
-        **definition,
+        **definition.fields,
+        **own,
     )
     _record(
         "started",
@@ -136,35 +173,88 @@ def begin_monitor(
         actor=actor,
         kind=kind,
         definition_digest=digest,
-        effect=effect,
+        effect=monitor.effect,
+        wanted_effect=effect,
+        backtest=shown.pk if shown else None,
     )
     return monitor
 
 
+def _shown(
+    version: ModelVersion, definition: Definition, effect: str, named: Backtest | None
+) -> Backtest | None:
+    """The backtest that shows how often such a monitor would have acted."""
+    if named is None:
+        return None if effect == MILDEST else suitable(version, definition.question_digest)
+    if named.version_id != version.pk or named.question_digest != definition.question_digest:
+        raise Invalid("the backtest is of another definition", field="backtest")
+    if named.state != Backtest.State.SUCCEEDED or not tells(named):
+        raise Invalid("the backtest has judged too few windows to show anything", field="backtest")
+    return named
+
+
+@write
+def arm_monitor(monitor: Monitor, *, backtest: Backtest | None = None, actor: Actor) -> Monitor:
+    """Give a monitor the effect that was wanted of it, now that a backtest shows what it does.
+
+    It goes on as a new row of the same definition; the old one ends.
+
+    Raises:
+        Conflict: it has ended, has that effect already, or no backtest shows how often it would act.
+        Invalid: the named backtest is of another definition.
+    """
+    require(actor, "monitor.manage", monitor)
+    version = lock_version(monitor.version_id)
+    at = tick(version)
+    monitor = _whole(monitor)
+    if monitor.until is not None:
+        raise Conflict("the monitor has ended", code="ended")
+    if monitor.effect == monitor.wanted_effect:
+        raise Conflict(f"the monitor has the effect {monitor.effect} already", code="armed")
+    if backtest is None and suitable(version, monitor.question_digest) is None:
+        raise Conflict(
+            "no backtest of this monitor's definition has shown how often it would have acted",
+            field="backtest",
+            code="backtest_missing",
+        )
+    return begin_monitor(
+        version,
+        use=monitor.use,
+        environment=monitor.environment,
+        name=monitor.name,
+        kind=monitor.kind,
+        limits=monitor.limits,
+        config=monitor.config,
+        reference=monitor.reference,
+        min_rows=monitor.min_rows,
+        consecutive=monitor.consecutive,
+        silent_after_seconds=monitor.silent_after_seconds,
+        silent_after_windows=monitor.silent_after_windows,
+        window=monitor.window,
+        wait_seconds=monitor.wait_seconds,
+        effect=monitor.wanted_effect,
+        backtest=backtest,
+        at=at,
+        actor=actor,
+    )
+
+
 def _check(
-    version: ModelVersion,
-    use: Use,
-    name: str,
-    min_rows: int,
-    consecutive: int,
     silent_after_seconds: int | None,
+    silent_after_windows: int | None,
+    wait_seconds: int,
     effect: str,
-) -> None:
+) -> dict[str, str]:
     errors = {}
-    if use.model_id != version.model_id:
-        errors["use"] = "the use is of another model"
-    if not _NAME.fullmatch(name):
-        errors["name"] = "expected lower-case letters, digits, - and _, up to 80"
-    if not 1 <= min_rows <= 2**31 - 1:
-        errors["min_rows"] = "expected a whole number of at least 1"
-    if not 1 <= consecutive <= 100:
-        errors["consecutive"] = "expected a whole number from 1 to 100"
     if silent_after_seconds is not None and not 1 <= silent_after_seconds <= _YEAR:
         errors["silent_after_seconds"] = f"expected seconds from 1 to {_YEAR}, or null"
+    if silent_after_windows is not None and not 1 <= silent_after_windows <= 100:
+        errors["silent_after_windows"] = "expected a whole number from 1 to 100, or null"
+    if not 0 <= wait_seconds <= _YEAR:
+        errors["wait_seconds"] = f"expected seconds from 0 to {_YEAR}"
     if effect not in EFFECTS:
         errors["effect"] = f"expected one of {', '.join(EFFECTS)}"
-    if errors:
-        raise Invalid.many(errors)
+    return errors
 
 
 @write
@@ -208,38 +298,15 @@ def evaluate_monitor(monitor: Monitor, batch: ObservationBatch, *, actor: Actor)
     monitor.version = version
     if monitor.until is not None:
         raise Conflict("the monitor has ended", code="ended")
-    if _place_of(monitor) != _place_of(batch):
+    if _place_of(monitor) != _place_of(batch) or batch.kind != batch_kind(monitor.kind):
         raise Invalid("the batch is not of what the monitor watches", field="batch")
+    if monitor.window != windows.BATCH:
+        raise Conflict("the monitor judges whole windows, not single batches", code="windowed")
     return queue_evaluation(monitor, batch, at=at, actor=actor)
 
 
-def queue_evaluation(
-    monitor: Monitor, batch: ObservationBatch, *, at: datetime, actor: Actor
-) -> CheckRun:
-    """Queue a monitor's check on a batch, once. A step inside a write that holds the version."""
-    in_write()
-    state = CheckRun.State
-    there = (
-        CheckRun.objects.filter(monitor=monitor, batch=batch)
-        .exclude(state__in=[state.FAILED, state.CANCELLED])
-        .first()
-    )
-    if there is not None:
-        return there
-    question = Question(monitor.kind, monitor.config, monitor.mapping, monitor.reference)
-    return queue_run(
-        monitor.version,
-        question,
-        purpose=CheckRun.Purpose.MONITORING,
-        monitor=monitor,
-        batch=batch,
-        at=at,
-        actor=actor,
-    )
-
-
 def run_due_monitors(*, actor: Actor, at: datetime | None = None) -> int:
-    """Do what is due: batches that a monitor has not looked at yet, monitors that fell silent.
+    """Do what is due: windows that are over, batches not looked at yet, monitors that fell silent.
 
     One monitor's failure does not keep the others from their turn. Returns how many runs were
     queued and breaches opened.
@@ -248,16 +315,14 @@ def run_due_monitors(*, actor: Actor, at: datetime | None = None) -> int:
     at = at or now()
     done = 0
     for monitor in Monitor.objects.filter(until=None).order_by("pk"):
-        waiting = ObservationBatch.objects.filter(
-            version=monitor.version_id,
-            use=monitor.use_id,
-            environment=monitor.environment_id,
-            received_at__gte=monitor.since,
-        ).exclude(runs__monitor=monitor)
         try:
-            for batch in waiting:
-                evaluate_monitor(monitor, batch, actor=actor)
-                done += 1
+            if monitor.window == windows.BATCH:
+                for batch in unlooked(monitor):
+                    evaluate_monitor(monitor, batch, actor=actor)
+                    done += 1
+            else:
+                for start, end in due_windows(monitor, at):
+                    done += evaluate_window(monitor, start, end, actor=actor) is not None
             if _is_silent(monitor, at):
                 done += _open_silence(monitor, at, actor=actor)
         except CountersignError as error:
@@ -268,9 +333,7 @@ def run_due_monitors(*, actor: Actor, at: datetime | None = None) -> int:
 def heard_at(monitor: Monitor) -> datetime:
     """Since when a monitor waits for data: its newest batch, its start, or when a person last
     accounted for its silence, whichever is latest."""
-    newest = ObservationBatch.objects.filter(
-        version=monitor.version_id, use=monitor.use_id, environment=monitor.environment_id
-    ).aggregate(at=Max("received_at"))["at"]
+    newest = batches_of(monitor).aggregate(at=Max("received_at"))["at"]
     excused = Breach.objects.filter(monitor=monitor, limit_key=SILENCE).aggregate(
         at=Max("resolved_at")
     )["at"]

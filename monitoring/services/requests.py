@@ -1,5 +1,6 @@
 """Asking for a check: what can be known to be wrong is said at once, before anything is queued."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from kernel import canonical
 from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
 from monitoring.engine import loaders
-from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch
+from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch, Window
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
 from registry.store import path_of
@@ -65,7 +66,7 @@ def request_check(
     version = lock_version(version.pk)
     at = tick(version)
     question = prepare(version, kind, config=config, reference=reference)
-    _need_bytes(dataset, "dataset")
+    need_bytes(dataset, "dataset")
     return queue_run(
         version,
         question,
@@ -100,7 +101,7 @@ def prepare(
     if reference is not None:
         if kind not in configs.TAKE_REFERENCE:
             raise Invalid(f"a check of {kind} takes no reference", field="reference")
-        _need_bytes(reference, "reference")
+        need_bytes(reference, "reference")
     return Question(kind, _with_grade(version, kind, checked, mapping), mapping, reference)
 
 
@@ -121,7 +122,8 @@ def current_mapping(version: ModelVersion) -> dict[str, Any]:
     return columns
 
 
-def _need_bytes(dataset: Dataset, field: str) -> None:
+def need_bytes(dataset: Dataset, field: str) -> None:
+    """Raises Unprocessable, naming the field, unless a check can read the dataset's bytes."""
     if dataset.blob_id is None:
         raise Unprocessable(
             f"dataset {dataset.name} is known by its digest alone; upload its bytes", field=field
@@ -198,16 +200,26 @@ def queue_run(
     dataset: Dataset | None = None,
     monitor: Monitor | None = None,
     batch: ObservationBatch | None = None,
+    window: Window | None = None,
+    batches: Sequence[ObservationBatch] = (),
+    retry_of: CheckRun | None = None,
 ) -> CheckRun:
-    """Make the row, its entry, and tell the queue on commit. A step inside a write."""
+    """Make the row, its entry, and tell the queue on commit. A step inside a write.
+
+    The data are a `dataset`, or the `batches` of a `window` in their order.
+    """
     in_write()
-    assert (dataset is None) != (batch is None)
+    assert (dataset is None) != (not batches)
+    digests = [dataset.digest] if dataset else [one.blob_id for one in batches]
     run = CheckRun.objects.create(
         version=version,
         kind=question.kind,
         purpose=purpose,
         monitor=monitor,
         batch=batch,
+        window=window,
+        batches=[str(one.pk) for one in batches],
+        retry_of=retry_of,
         dataset=dataset,
         reference=question.reference,
         config=question.config,
@@ -229,11 +241,13 @@ def queue_run(
             "number": version.number,
             "kind": run.kind,
             "purpose": run.purpose,
-            "dataset_digest": dataset.digest if dataset else batch.blob_id if batch else "",
+            "dataset_digest": digests[0] if len(digests) == 1 else canonical.digest(digests),
             "reference_digest": question.reference.digest if question.reference else None,
             "config_digest": run.config_digest,
             "monitor": monitor.pk if monitor else None,
             "batch": batch.pk if batch else None,
+            "window": window.pk if window else None,
+            "retry_of": retry_of.pk if retry_of else None,
         },
         scope=version.model_id,
     )

@@ -18,8 +18,11 @@ from kernel.errors import Conflict
 from kernel.moments import now
 from monitoring import dispatch
 from monitoring.models import CheckRun
-from monitoring.services.breaches import judge_failure, judge_run
+from monitoring.services.backtests import finish_if_over
+from monitoring.services.judging import judge_failure, judge_run
+from monitoring.services.requests import Question, need_bytes, queue_run
 from monitoring.services.results import Kept, keep, store_files
+from monitoring.services.windows import queue_again
 from registry.services import lock_version, tick
 
 if TYPE_CHECKING:
@@ -92,8 +95,9 @@ def _succeed(run_id: UUID, attempt: int, kept: Kept, *, actor: Actor) -> bool:
     if run.state == _State.SUCCEEDED:
         return True
     keep(run, kept, at=at, actor=actor)
-    if run.monitor is not None:
+    if run.window is not None:
         judge_run(run, at=at, actor=actor)
+        finish_if_over(run.window, at=at, actor=actor)
     return True
 
 
@@ -137,9 +141,63 @@ def cancel_run(run: CheckRun, *, actor: Actor) -> CheckRun:
     run.state, run.leased_until, run.finished_at = _State.CANCELLED, None, at
     run.save(update_fields=["state", "leased_until", "finished_at"])
     _record("cancelled", run, at=at, actor=actor)
-    if run.monitor is not None:
-        judge_failure(run, "the check was cancelled", at=at, actor=actor)
+    _came_to_nothing(run, "the check was cancelled", at=at, actor=actor)
     return run
+
+
+@write
+def retry_run(run: CheckRun, *, actor: Actor) -> CheckRun:
+    """Ask the question of a run that is over once more: a new run that cites it.
+
+    Configuration, columns and reference are those of the earlier run; of a monitor's window the
+    data are what it holds by now. On the same inputs the digest of the result is the same.
+
+    Raises:
+        Conflict: it is not over, the version is retired, or the monitor has ended.
+        Refused: also where a monitor asked for it, to whoever may not manage monitors.
+    """
+    require(actor, "check.request", run)
+    if run.monitor_id is not None:
+        require(actor, "monitor.manage", run)
+    run, at = _locked(run.pk)
+    if run.state in (_State.QUEUED, _State.RUNNING):
+        raise Conflict(f"the check is {run.state}", code="under_way")
+    if run.version.retired_at is not None:
+        raise Conflict("the version is retired; nothing more is measured of it")
+    if run.purpose == CheckRun.Purpose.BACKTEST:
+        raise Conflict("a backtest is asked for as a whole", code="backtest")
+    if run.monitor is not None:
+        return _ask_window_again(run, at, actor)
+    assert run.dataset is not None
+    need_bytes(run.dataset, "dataset")
+    return queue_run(
+        run.version,
+        Question(run.kind, run.config, run.mapping, run.reference),
+        purpose=run.purpose,
+        dataset=run.dataset,
+        retry_of=run,
+        at=at,
+        actor=actor,
+    )
+
+
+def _ask_window_again(run: CheckRun, at: datetime, actor: Actor) -> CheckRun:
+    monitor, window = run.monitor, run.window
+    assert monitor is not None
+    assert window is not None
+    if monitor.until is not None:
+        raise Conflict("the monitor has ended", code="ended")
+    if window.run_id != run.pk:
+        raise Conflict("the window was asked about again since", code="superseded")
+    if run.state == _State.SUCCEEDED and window.batch_id is not None:
+        raise Conflict("the batch was judged; its bytes never change", code="judged")
+    return queue_again(monitor, window, retry_of=run, at=at, actor=actor)
+
+
+def _came_to_nothing(run: CheckRun, why: str, *, at: datetime, actor: Actor) -> None:
+    if run.window is not None:
+        judge_failure(run, why, at=at, actor=actor)
+        finish_if_over(run.window, at=at, actor=actor)
 
 
 def sweep(*, actor: Actor, at: datetime | None = None) -> int:
@@ -189,8 +247,7 @@ def _give_up(run: CheckRun, reason: str, *, at: datetime, actor: Actor) -> None:
     run.is_addendum = run.version.frozen_at is not None
     run.save(update_fields=["state", "leased_until", "finished_at", "error", "is_addendum"])
     _record("failed", run, at=at, actor=actor, reason=reason)
-    if run.monitor is not None:
-        judge_failure(run, run.error, at=at, actor=actor)
+    _came_to_nothing(run, run.error, at=at, actor=actor)
 
 
 def _current(run_id: UUID, attempt: int) -> Any:
@@ -203,18 +260,31 @@ def _locked(run_id: UUID) -> tuple[CheckRun, datetime]:
     at = tick(version)
     run = (
         CheckRun.objects.select_for_update(of=("self",))
-        .select_related("monitor__environment", "monitor__use", "batch", "dataset")
+        .select_related(
+            "monitor__environment",
+            "monitor__use",
+            "batch",
+            "dataset",
+            "reference",
+            "window__backtest__use",
+            "window__backtest__environment",
+            "window__batch",
+        )
         .get(pk=run_id)
     )
     run.version = version
     if run.monitor is not None:
         run.monitor.version = version
+    if run.window is not None:
+        run.window.monitor = run.monitor
+        if run.window.backtest is not None:
+            run.window.backtest.version = version
     return run, at
 
 
 def _whole(run_id: UUID) -> CheckRun:
     return CheckRun.objects.select_related(
-        "version__model", "monitor", "batch", "dataset", "reference"
+        "version__model", "monitor", "batch", "dataset", "reference", "window"
     ).get(pk=run_id)
 
 

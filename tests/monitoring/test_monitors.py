@@ -11,7 +11,7 @@ from audit.writing import Refused
 from kernel.errors import Conflict, Invalid, TooLarge, Unprocessable
 from kernel.moments import now
 from monitoring import selectors, services
-from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch
+from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch, Window
 from tests import factories
 from tests.monitoring import helpers
 
@@ -187,6 +187,7 @@ def test_due_batches_are_found_once():
     version, environment = helpers.version(), factories.make_environment()
     first = helpers.monitor(version, environment=environment)
     batch = helpers.batch(first)
+    Window.objects.update(run=None)
     CheckRun.objects.all().delete()
     assert services.run_due_monitors(actor=helpers.SYSTEM) == 1
     assert services.run_due_monitors(actor=helpers.SYSTEM) == 0

@@ -1,0 +1,254 @@
+"""Windows are judged as their runs end; what follows is opened in the same transaction.
+
+A window that is judged anew, or late, changes what the windows after it add up to: those whose count
+of consecutive breaches reaches back to it are judged again with it, and that is on record.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Max
+
+from audit.actor import Actor
+from audit.recording import record
+from audit.writing import in_write
+from kernel.moments import rfc3339
+from monitoring import limits
+from monitoring.models import Breach, CheckRun, Monitor, Window
+from monitoring.services.breaches import SILENCE, open_breach, place
+
+_State = Window.State
+_COUNTED = (_State.JUDGED, _State.INSUFFICIENT)
+_LOOK_BACK = 100
+"""How many windows before and after one are looked through for consecutive breaches."""
+
+
+def judge_run(run: CheckRun, *, at: datetime, actor: Actor) -> list[Breach]:
+    """Hold a succeeded run of a window against the limits. A step inside a write.
+
+    A breach opens once a limit was broken in as many windows in a row as the monitor says. Governance
+    wrote the limits; nothing here decides what follows from a breach. Fewer rows than wanted judge
+    nothing: the window is insufficient, which is no pass, and several in a row are silence.
+    """
+    in_write()
+    window = run.window
+    if window is None or window.run_id not in (None, run.pk):
+        return []
+    watch = window.monitor or window.backtest
+    assert watch is not None
+    measured = list(
+        run.measurements.values(
+            "metric", "slice", "value", "lower", "upper", "level", "n", "undefined", "grade"
+        )
+    )
+    judged = limits.judge_limits(
+        limits.parse_limits(watch.limits), measured, rows=run.rows, min_rows=watch.min_rows
+    )
+    enough = run.rows is not None and run.rows >= watch.min_rows
+    window.run, window.rows = run, run.rows
+    return settle(
+        window, _State.JUDGED if enough else _State.INSUFFICIENT, judged, at=at, actor=actor
+    )
+
+
+def judge_failure(run: CheckRun, why: str, *, at: datetime, actor: Actor) -> list[Breach]:
+    """A run of a window came to nothing: break the limits that want a measurement in any case."""
+    in_write()
+    window = run.window
+    if window is None or window.run_id not in (None, run.pk):
+        return []
+    watch = window.monitor or window.backtest
+    assert watch is not None
+    judged = [
+        limits.Judgement(limit, "not_measured", f"not measured: {why}")
+        for limit in limits.parse_limits(watch.limits)
+    ]
+    window.run = run
+    return settle(window, _State.FAILED, judged, at=at, actor=actor)
+
+
+def settle(
+    window: Window,
+    state: str,
+    judged: Sequence[limits.Judgement],
+    *,
+    at: datetime,
+    actor: Actor,
+) -> list[Breach]:
+    """Write down what a window came to and open what follows. A step inside a write."""
+    in_write()
+    window.state = state
+    window.outcomes = [_outcome(one) for one in judged]
+    window.judged_at, window.judged_times = at, window.judged_times + 1
+    monitor = window.monitor
+    if monitor is None or monitor.until is not None or window.is_backfill:
+        window.save()
+        if monitor is not None:
+            _record(window, at=at, actor=actor)
+        return []
+    if state == _State.FAILED:
+        window.acts = [one["key"] for one in window.outcomes if one["breaks"]]
+        window.save()
+        opened = [_open(window, one, at=at, actor=actor) for one in _broken(window)]
+    else:
+        opened = _act(window, monitor, at=at, actor=actor)
+        opened.append(_silence(monitor, at=at, actor=actor))
+    _record(window, at=at, actor=actor)
+    return [one for one in opened if one is not None]
+
+
+def _outcome(one: limits.Judgement) -> dict[str, Any]:
+    return {"key": one.limit.key, "breaks": one.breaks, **one.to_json()}
+
+
+def _broken(window: Window) -> list[dict[str, Any]]:
+    return [one for one in window.outcomes if one["key"] in window.acts]
+
+
+def _act(window: Window, monitor: Monitor, *, at: datetime, actor: Actor) -> list[Breach | None]:
+    """Count again from a window on, as far as the count reaches; open what was not open before."""
+    rows = _around(window, monitor)
+    here = rows.index(window)
+    before = {one.pk: list(one.acts) for one in rows[here:]}
+    for key in (one["key"] for one in window.outcomes):
+        judged_since = 0
+        for position in range(here, len(rows)):
+            found = _of(rows[position], key)
+            if position > here and found is not None and found["outcome"] != "too_few_rows":
+                judged_since += 1
+            if judged_since >= monitor.consecutive:
+                break
+            calls = _calls(rows, position, key, monitor.consecutive)
+            kept = [one for one in rows[position].acts if one != key]
+            rows[position].acts = [*kept, key] if calls else kept
+    opened: list[Breach | None] = []
+    for one in rows[here:]:
+        new = [key for key in one.acts if key not in before[one.pk]]
+        if one.pk != window.pk and sorted(one.acts) == sorted(before[one.pk]):
+            continue
+        if one.pk != window.pk:
+            one.judged_times += 1
+        one.save()
+        late = window if one.pk != window.pk else None
+        opened += [
+            _open(one, found, at=at, actor=actor, late=late)
+            for found in one.outcomes
+            if found["key"] in new
+        ]
+        if late is not None:
+            _record(one, at=at, actor=actor, because_of=window.pk)
+    return opened
+
+
+def _around(window: Window, monitor: Monitor) -> list[Window]:
+    """The monitor's counted windows about one, oldest first, the given object among them."""
+    others = (
+        Window.objects.filter(monitor=monitor, is_backfill=False, state__in=_COUNTED)
+        .exclude(pk=window.pk)
+        .select_related("run")
+    )
+    earlier = others.filter(end__lte=window.end).order_by("-end", "-start", "-pk")[:_LOOK_BACK]
+    later = others.filter(end__gt=window.end).order_by("end", "start", "pk")[:_LOOK_BACK]
+    found = [*earlier, window, *later]
+    for one in found:
+        one.monitor = monitor
+    return sorted(found, key=lambda one: (one.end, one.start, one.pk))
+
+
+def _of(window: Window, key: str) -> dict[str, Any] | None:
+    return next((one for one in window.outcomes if one["key"] == key), None)
+
+
+def _calls(rows: Sequence[Window], position: int, key: str, consecutive: int) -> bool:
+    """Does the limit's history up to this window call for a breach in it?"""
+    newest = _of(rows[position], key)
+    if newest is None or not newest["breaks"]:
+        return False
+    history = (_of(rows[place], key) for place in range(position, -1, -1))
+    past = (limits.Past(one["outcome"], one["breaks"]) for one in history if one is not None)
+    return limits.acts(past, consecutive)
+
+
+def _open(
+    window: Window,
+    found: dict[str, Any],
+    *,
+    at: datetime,
+    actor: Actor,
+    late: Window | None = None,
+) -> Breach | None:
+    assert window.monitor is not None
+    detail = {name: value for name, value in found.items() if name not in ("key", "breaks")}
+    if late is not None:
+        detail["because_of"] = {"start": rfc3339(late.start), "end": rfc3339(late.end)}
+    return open_breach(
+        window.monitor,
+        metric=found["limit"]["metric"],
+        limit_key=found["key"],
+        reason=found["outcome"],
+        detail=detail,
+        run=window.run,
+        at=at,
+        actor=actor,
+    )
+
+
+def _silence(monitor: Monitor, *, at: datetime, actor: Actor) -> Breach | None:
+    """Windows without enough rows, so many in a row, are as good as none."""
+    wanted = monitor.silent_after_windows
+    if wanted is None:
+        return None
+    excused = Breach.objects.filter(monitor=monitor, limit_key=SILENCE).aggregate(
+        at=Max("resolved_at")
+    )["at"]
+    rows = Window.objects.filter(monitor=monitor, is_backfill=False, state__in=_COUNTED)
+    if excused is not None:
+        rows = rows.filter(judged_at__gt=excused)
+    newest = list(rows.order_by("-end", "-start", "-pk")[:wanted])
+    if len(newest) < wanted or any(one.state != _State.INSUFFICIENT for one in newest):
+        return None
+    windows = "1 window" if wanted == 1 else f"{wanted} windows in a row"
+    have = "has" if wanted == 1 else "have"
+    detail = {
+        "reason": f"{windows} {have} fewer than the {monitor.min_rows} rows that are wanted",
+        "silent_since": rfc3339(newest[-1].start),
+        "silent_after_windows": wanted,
+    }
+    return open_breach(
+        monitor,
+        metric=SILENCE,
+        limit_key=SILENCE,
+        reason="insufficient",
+        detail=detail,
+        run=newest[0].run,
+        at=at,
+        actor=actor,
+    )
+
+
+def _record(window: Window, *, at: datetime, actor: Actor, because_of: UUID | None = None) -> None:
+    monitor = window.monitor
+    assert monitor is not None
+    record(
+        "monitoring.window.judged",
+        actor=actor,
+        at=at,
+        object_type="window",
+        object_id=str(window.pk),
+        public={
+            **place(monitor),
+            "monitor": monitor.pk,
+            "window_start": rfc3339(window.start),
+            "window_end": rfc3339(window.end),
+            "state": window.state,
+            "run": window.run_id,
+            "broken": sum(one["breaks"] for one in window.outcomes),
+            "acts": len(window.acts),
+            "times": window.judged_times,
+            "is_backfill": window.is_backfill,
+            "because_of": because_of,
+        },
+        scope=monitor.version.model_id,
+    )
