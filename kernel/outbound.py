@@ -52,8 +52,9 @@ def post(
     *,
     timeout: float = 10.0,
     allow: tuple[str, ...] | None = None,
+    most: int = MAX_RESPONSE,
 ) -> Response:
-    """POST `body` and return the answer's status and first 64 KiB. Redirects are not followed.
+    """POST `body` and return the answer's status and first `most` bytes. Redirects are not followed.
 
     `allow` lists `host:port` pairs that the operator exempts from the guard; by default the
     installation's `COUNTERSIGN_OUTBOUND_ALLOW`.
@@ -78,7 +79,7 @@ def post(
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("POST", path, body=body, headers=dict(headers))
         answer = connection.getresponse()
-        return Response(answer.status, answer.read(MAX_RESPONSE))
+        return Response(answer.status, answer.read(most))
     finally:
         connection.close()
 
