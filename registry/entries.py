@@ -51,7 +51,15 @@ define(
     is_addendum=bool,
     revision=int,
 )
-define("registry.dataset.registered", dataset=str, digest=str, sources=list[str], stored=bool)
+define(
+    "registry.dataset.registered",
+    dataset=str,
+    digest=str,
+    sources=list[str],
+    stored=bool,
+    digest_of=str | None,
+    location_digest=str | None,
+)
 define("registry.dataset.stored", dataset=str, digest=str, size=int)
 define("registry.environment.registered", environment=str, mode=str, position=int)
 define(

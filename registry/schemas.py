@@ -7,6 +7,8 @@ from kernel.errors import Unprocessable
 
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"
+RELATION = "application/vnd.countersign.rows"
+"""Rows of a named source, which are no file of any type."""
 _BLOCK = 4 * 1024**2
 
 

@@ -244,6 +244,7 @@ def _datasets(version: ModelVersion) -> list[dict[str, Any]]:
             "name": one.name,
             "title": one.title,
             "digest": one.digest,
+            **({"digest_of": one.digest_of, "location": one.location} if one.location else {}),
             "media_type": one.media_type,
             "purposes": purposes.get(one.pk, []),
             "rows": one.rows,

@@ -29,6 +29,7 @@ api_urls = [
     path("datasets/", datasets.Datasets.as_view()),
     path("datasets/<slug:name>/", datasets.OneDataset.as_view()),
     path("datasets/<slug:name>/content/", datasets.DatasetContent.as_view()),
+    path("sources/", datasets.Sources.as_view()),
     path("environments/", places.Environments.as_view()),
     path("environments/<slug:name>/mode/", places.Mode.as_view()),
     path("environments/<slug:name>/mode/second/", places.ModeSecond.as_view()),

@@ -9,12 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access import can
 from accounts.rest.authentication import actor_of
 from accounts.rest.idempotency import idempotent
-from kernel.errors import Invalid
+from kernel.errors import Forbidden, Invalid
 from kernel.identifiers import parse_digest
 from kernel.rest.parsers import StrictJSONParser
-from registry import schemas, services
+from registry import locations, schemas, services
 from registry.api import describe, inputs
 from registry.api.base import (
     datasets_of,
@@ -36,6 +37,7 @@ from registry.api.uploads import (
     record_of,
 )
 from registry.models import RegisteredModel
+from registry.sources import catalogue
 from registry.store import path_of
 
 
@@ -58,7 +60,8 @@ class Datasets(_TakesData, APIView):
     """Datasets. Filters: digest, stored.
 
     POST takes the record as JSON with the data's digest, or multipart: the part `record` and the file
-    `file`, whose rows and columns are then read. `?model=` names a model whose role lets the caller.
+    `file`, whose rows and columns are then read. With `location` the data stays where it is, in a bucket
+    or a source that the operator named (`sources/`). `?model=` names a model whose role lets the caller.
     """
 
     actions: ClassVar[dict[str, str]] = {"GET": "model.read", "POST": "dataset.register"}
@@ -99,15 +102,47 @@ class Datasets(_TakesData, APIView):
             found = _contents(file, given["media_type"])
             if found.columns:
                 contents = found
+        located = None
+        if (where := given.pop("location", None)) is not None:
+            if file is not None:
+                raise Invalid("give either the file or where it is", field="location")
+            pinned = where.pop("pinned", True)
+            located = locations.examine(
+                where,
+                digest=given.get("digest"),
+                pinned=pinned,
+                media_type=given.pop("media_type", None),
+            )
         row = services.register_dataset(
             **given,
             stored=file.stored if file else None,
+            located=located,
             contents=contents,
             sources=sources,
             model=self.subject(request),
             actor=actor_of(request),
         )
         return Response(describe.dataset_in_full(row), status=201)
+
+
+class Sources(APIView):
+    """The sources and buckets that the operator named for data: names alone, never an address."""
+
+    actions: ClassVar[dict[str, str]] = {"GET": "dataset.register"}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        name = request.query_params.get("model")
+        model = find_model(request, name) if name is not None else None
+        if not can(actor_of(request), "dataset.register", model):
+            raise Forbidden("only who may register data sees where it may come from")
+        known = catalogue.current().sources.values()
+        return Response(
+            {
+                "sources": [one.to_json() for one in sorted(known, key=lambda one: one.name)],
+                "buckets": sorted(dict(settings.COUNTERSIGN.buckets)),
+            }
+        )
 
 
 class OneDataset(APIView):

@@ -195,6 +195,20 @@ class SourceInput(StrictSerializer):
     transformation = StrictCharField()
 
 
+class LocationInput(StrictSerializer):
+    """Where data is: a bucket and a key, a source and a table, or a source and a query's name.
+
+    `pinned` false: a source's rows that change, known by their relation's name alone.
+    """
+
+    bucket = StrictCharField(max_length=63, required=False)
+    key = StrictCharField(max_length=1024, required=False)
+    source = StrictCharField(max_length=63, required=False)  # type: ignore[assignment]
+    table = StrictCharField(max_length=200, required=False)
+    query = StrictCharField(max_length=63, required=False)
+    pinned = StrictBooleanField(required=False)
+
+
 class DatasetInput(StrictSerializer):
     name = StrictCharField(max_length=100)
     title = StrictCharField(max_length=200)
@@ -208,6 +222,7 @@ class DatasetInput(StrictSerializer):
     collected_until = StrictDateField(required=False)
     contains_personal_data = StrictBooleanField()
     sources = SourceInput(many=True, required=False)
+    location = LocationInput(required=False)
 
 
 class DatasetUpload(FileUpload):

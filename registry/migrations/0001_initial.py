@@ -58,6 +58,8 @@ class Migration(migrations.Migration):
                 ('name', models.SlugField(max_length=100, unique=True)),
                 ('title', models.CharField(max_length=200)),
                 ('digest', models.CharField(max_length=64, unique=True)),
+                ('digest_of', models.CharField(choices=[('bytes', 'Bytes of the file'), ('rows', 'Rows, wherever they are'), ('relation', 'Name of the relation alone')], default='bytes', max_length=8)),
+                ('location', models.JSONField(null=True)),
                 ('media_type', models.CharField(max_length=100)),
                 ('rows', models.BigIntegerField(null=True)),
                 ('columns', models.JSONField(default=list, help_text='[{"name", "type"}]')),
@@ -391,5 +393,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='usetier',
             constraint=models.CheckConstraint(condition=models.Q(('tier__gte', 1), ('tier__lte', 4)), name='tier_1_to_4'),
+        ),
+        migrations.AddConstraint(
+            model_name='dataset',
+            constraint=models.CheckConstraint(condition=models.Q(('digest_of', 'bytes'), models.Q(('blob', None), ('digest_of__in', ['rows', 'relation']), ('location__isnull', False)), _connector='OR'), name='rows_have_a_place'),
         ),
     ]

@@ -8,9 +8,11 @@ from typing import Any
 from accounts.access import require
 from audit.actor import Actor
 from audit.writing import write
+from kernel import canonical
 from kernel.errors import Conflict, Invalid, Unprocessable
 from kernel.moments import now
 from registry import demands, schemas
+from registry.locations import Located
 from registry.models import Dataset, DatasetLineage, DatasetUse, RegisteredModel
 from registry.services.steps import blob_of, insert_once, note
 from registry.store import Stored
@@ -40,6 +42,7 @@ def register_dataset(
     contains_personal_data: bool,
     digest: str | None = None,
     stored: Stored | None = None,
+    located: Located | None = None,
     contents: Contents | None = None,
     media_type: str | None = None,
     source: str = "",
@@ -50,7 +53,9 @@ def register_dataset(
     model: RegisteredModel | None = None,
     actor: Actor,
 ) -> Dataset:
-    """Register data by its bytes or by its digest alone. `model` is one whose role lets the actor.
+    """Register data by its bytes, by where it is, or by its digest alone.
+
+    `model` is one whose role lets the actor.
 
     Raises:
         Conflict: another dataset has the name, or the digest.
@@ -62,12 +67,18 @@ def register_dataset(
         raise Unprocessable(
             f"the file's SHA-256 is {stored.digest}, and {digest} was declared", field="digest"
         )
-    found = stored.digest if stored is not None else digest
+    if located is not None and (stored is not None or digest not in (None, located.digest)):
+        raise Invalid("data is either sent or found where it is", field="location")
+    found = stored.digest if stored is not None else located.digest if located else digest
     if found is None:
         raise Invalid("give the data's SHA-256, or the data", field="digest")
     if collected_from and collected_until and collected_from > collected_until:
         raise Invalid("this lies before collected_from", field="collected_until")
     _refuse_doubles(name, found)
+    if located is not None:
+        media_type = located.media_type
+        if located.columns:
+            contents = Contents(located.rows, located.columns)
     contents = contents or Contents()
     at = now()
     with insert_once("the data, or a dataset of this name, is registered already", "name"):
@@ -75,6 +86,8 @@ def register_dataset(
             name=name,
             title=demands.text(title, "title", longest=200),
             digest=found,
+            digest_of=located.digest_of if located else Dataset.DigestOf.BYTES,
+            location=dict(located.location) if located else None,
             blob=blob_of(stored, at) if stored else None,
             media_type=media_type or schemas.guess_media_type(name),
             rows=_count(contents.rows),
@@ -98,8 +111,15 @@ def register_dataset(
             "digest": found,
             "sources": sorted({one.dataset.digest for one in sources}),
             "stored": stored is not None,
+            "digest_of": row.digest_of if located else None,
+            "location_digest": canonical.digest(row.location) if located else None,
         },
-        private={"title": row.title, "source": row.source, "licence": row.licence},
+        private={
+            "title": row.title,
+            "source": row.source,
+            "licence": row.licence,
+            **({"location": row.location} if located else {}),
+        },
     )
     return row
 
