@@ -176,7 +176,7 @@ class AskCheck(PlainForm):
 
     def __init__(self, version: ModelVersion, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        held = Dataset.objects.exclude(blob=None).order_by("name")
+        held = Dataset.objects.exclude(blob=None, location=None).order_by("name")
         for name in ("dataset", "reference"):
             self.fields[name].queryset = held  # type: ignore[attr-defined]
 

@@ -14,6 +14,7 @@ from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
 from monitoring.engine import loaders
 from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch, Window
+from registry import locations
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
 from registry.store import path_of
@@ -65,6 +66,7 @@ def request_check(
     require(actor, "check.request", version)
     version = lock_version(version.pk)
     at = tick(version)
+    config = _without_scoring(kind, config, dataset, reference)
     question = prepare(version, kind, config=config, reference=reference)
     need_bytes(dataset, "dataset")
     return queue_run(
@@ -123,17 +125,35 @@ def current_mapping(version: ModelVersion) -> dict[str, Any]:
 
 
 def need_bytes(dataset: Dataset, field: str) -> None:
-    """Raises Unprocessable, naming the field, unless a check can read the dataset's bytes."""
-    if dataset.blob_id is None:
+    """Raises Unprocessable, naming the field, unless a check can read the dataset's bytes or rows."""
+    if dataset.location is not None:
+        locations.still_there(dataset, field)
+    elif dataset.blob_id is None:
         raise Unprocessable(
             f"dataset {dataset.name} is known by its digest alone; upload its bytes", field=field
         )
-    if configs.data_format(dataset.media_type) is None:
+    if dataset.digest_of == Dataset.DigestOf.BYTES and not configs.data_format(dataset.media_type):
         raise Unprocessable(
             f"dataset {dataset.name} is {dataset.media_type}; a check reads "
             f"{', '.join(configs.MEDIA_TYPES)}",
             field=field,
         )
+
+
+def _without_scoring(
+    kind: str, config: dict[str, Any] | None, dataset: Dataset, reference: Dataset | None
+) -> dict[str, Any] | None:
+    """Rows that no digest pins are counted as they are; nobody could score the same ones again."""
+    loose = [one for one in (dataset, reference) if one and one.digest_of == "relation"]
+    if not loose:
+        return config
+    if kind in configs.NEED_MODEL or (config or {}).get("grade") == Grade.RE_PERFORMED:
+        raise Unprocessable(
+            f"the rows of {loose[0].name} are pinned by no digest, so nothing can be re-performed "
+            "on them",
+            field="dataset" if loose[0] is dataset else "reference",
+        )
+    return {**(config or {}), "grade": str(Grade.RECOMPUTED)}
 
 
 def _with_grade(
