@@ -14,6 +14,7 @@ from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import FLOOR
 from monitoring.engine.reference_profile import ReferenceProfile
 from monitoring.engine.results import Grade
+from monitoring.engine.sampling import Rescoring
 from monitoring.engine.sandbox import SandboxLimits
 from monitoring.engine.sources import Data, EngineLimits, data_from_json
 
@@ -45,6 +46,34 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Comparator:
+    """Another model that the same rows are scored by: the version in production, say, by its `name`."""
+
+    name: str
+    artifact: Artifact
+    input_spec: InputSpec
+
+    @classmethod
+    def from_json(cls, value: object, path: str) -> "Comparator":
+        fields = Fields(value, path, ("name", "artifact", "input_spec"))
+        return cls(
+            fields.text("name"),
+            Artifact.from_json(fields.raw("artifact"), f"{path}.artifact"),
+            InputSpec.from_json(fields.raw("input_spec"), f"{path}.input_spec"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "artifact": self.artifact.to_json(),
+            "input_spec": self.input_spec.to_json(),
+        }
+
+    def identity(self) -> dict[str, str]:
+        return {"artifact": self.artifact.digest, "input_spec": self.input_spec.digest}
+
+
+@dataclass(frozen=True)
 class CheckJob:
     """One check on one dataset.
 
@@ -53,6 +82,10 @@ class CheckJob:
     leaks in; a drift check may have a `reference_profile` in its place. Counts of groups under `floor`
     are kept out of what everybody sees. `seed` is derived from the job's digests when None. `shelf` is a folder in which
     predictions are kept for the next check; it decides nothing that is measured.
+    `rescoring` says how many rows are scored again where predictions were supplied; `scoring_endpoint`
+    names a customer's endpoint that scores in the sandbox's place the artifact of `artifact_digest`,
+    which need not be here; `comparator` is the other model
+    of a paired comparison.
     """
 
     kind: Kind
@@ -69,6 +102,15 @@ class CheckJob:
     sandbox: SandboxLimits = field(default_factory=SandboxLimits)
     shelf: Path | None = None
     floor: int = FLOOR
+    rescoring: Rescoring = field(default_factory=Rescoring)
+    scoring_endpoint: str | None = None
+    comparator: Comparator | None = None
+    artifact_digest: str | None = None
+
+    @property
+    def pinned(self) -> str | None:
+        """The digest of the artifact that is checked, opened here or not."""
+        return self.artifact.digest if self.artifact else self.artifact_digest
 
     @classmethod
     def from_json(cls, value: object) -> "CheckJob":
@@ -79,7 +121,8 @@ class CheckJob:
         """
         names = ("kind", "dataset", "mapping", "config", "artifact", "input_spec", "reference")
         more = ("reference_profile", "seed", "grade", "engine", "sandbox", "floor")
-        fields = Fields(value, "", (*names, *more))
+        scoring = ("rescoring", "scoring_endpoint", "comparator", "artifact_digest")
+        fields = Fields(value, "", (*names, *more, *scoring))
         return cls(
             kind=cast(Kind, fields.choice("kind", KINDS)),
             dataset=data_from_json(fields.raw("dataset"), "dataset"),
@@ -104,6 +147,14 @@ class CheckJob:
             engine=_bounds(EngineLimits, fields, "engine"),
             sandbox=_bounds(SandboxLimits, fields, "sandbox"),
             floor=fields.whole("floor", FLOOR, least=1),
+            rescoring=Rescoring.from_json(fields.raw("rescoring") or {}, "rescoring"),
+            scoring_endpoint=fields.optional_text("scoring_endpoint"),
+            comparator=Comparator.from_json(fields.raw("comparator"), "comparator")
+            if fields.has("comparator")
+            else None,
+            artifact_digest=parse_digest(fields.raw("artifact_digest"), "artifact_digest")
+            if fields.has("artifact_digest")
+            else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -123,6 +174,10 @@ class CheckJob:
             "engine": dict(vars(self.engine)),
             "sandbox": dict(vars(self.sandbox)),
             "floor": self.floor,
+            "rescoring": self.rescoring.to_json(),
+            "scoring_endpoint": self.scoring_endpoint,
+            "comparator": self.comparator.to_json() if self.comparator else None,
+            "artifact_digest": self.artifact_digest,
         }
 
     def effective_seed(self) -> int:
@@ -133,9 +188,11 @@ class CheckJob:
             "kind": self.kind,
             "dataset": self.dataset.identity(),
             "reference": self.reference.identity() if self.reference else None,
-            "artifact": self.artifact.digest if self.artifact else None,
+            "artifact": self.pinned,
             "config": dict(self.config),
         }
+        if self.comparator is not None:
+            identity["comparator"] = self.comparator.identity()
         if self.reference_profile is not None:
             identity["reference_profile"] = self.reference_profile.identity()
         try:

@@ -41,7 +41,7 @@ class Rescoring:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"mode": self.mode, "rows": self.rows, "salt": self.salt}
+        return {"mode": self.mode, "rows": self.rows, "salt": self.salt or None}
 
     def samples(self, rows: int) -> bool:
         """Are only some of so many rows scored?"""

@@ -48,13 +48,18 @@ class Clock:
 
 
 def grade_of(scored: Scored) -> Grade:
-    """Re-performed if the model was scored and what was supplied agreed with it."""
-    return "re-performed" if scored.model and scored.agreed else "recomputed"
+    """Re-performed if the model was scored, on all rows or on a sample that nobody chose, and what was
+    supplied agreed with it."""
+    scoring = scored.model or scored.verified
+    return "re-performed" if scoring and scored.agreed else "recomputed"
 
 
 def model_of(job: CheckJob, scored: list[Scored]) -> dict[str, str] | None:
-    """The model whose answers were counted; None if they were supplied."""
-    if job.artifact is None or job.input_spec is None or not any(one.model for one in scored):
+    """The model whose answers were counted, and who gave them; None if they were supplied."""
+    if job.scoring_endpoint is not None and job.pinned is not None:
+        return {"artifact": job.pinned, "endpoint": job.scoring_endpoint}
+    used = any(one.model or one.verified for one in scored)
+    if job.artifact is None or job.input_spec is None or not used:
         return None
     return {"artifact": job.artifact.digest, "input_spec": job.input_spec.digest}
 
