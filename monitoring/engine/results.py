@@ -20,6 +20,13 @@ MISSING_GROUP = "missing_group"
 NOT_AVAILABLE = "not_available"
 """The data has no column from which this could be measured."""
 
+TOO_FEW_TO_SHOW = "too_few_to_show"
+"""So few people that the value would tell what each of them had."""
+NOT_COLLECTED = "not_collected"
+"""Nobody asked the people for the attribute, which a person signed with a reason and an end."""
+DECLARATION_LAPSED = "declaration_lapsed"
+"""The attribute is not collected, and nobody's signature says so any more."""
+
 BETWEEN = "*"
 
 
@@ -131,7 +138,10 @@ class Attachment:
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """Everything a run leaves. The same job gives the same `cube_digest` and `measurements`."""
+    """Everything a run leaves. The same job gives the same `cube_digest` and `measurements`.
+
+    `public_cube` is what everybody may see of a cube that holds small counts; None if it holds none.
+    """
 
     kind: str
     grade: Grade
@@ -147,6 +157,7 @@ class CheckOutcome:
     rows: int
     timings: Mapping[str, float]
     sandbox: Mapping[str, Any]
+    public_cube: bytes | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The outcome without the bytes of the cube and the attachments."""

@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from kernel.errors import CountersignError, Invalid
-from monitoring.engine import cube, sources
+from monitoring.engine import cube, privacy, sources
 from monitoring.engine.job import GRADES, KINDS, CheckJob
 from monitoring.engine.loaders import LIBRARIES
 from monitoring.engine.rescoring import Progress
@@ -28,6 +28,7 @@ _BY_KIND = {
     "drift": ("evidently", "pandas"),
     "explainability": ("shap",),
     "data_quality": (),
+    "oversight": (),
 }
 _DISTRIBUTIONS = {"xgboost": "xgboost-cpu"}
 
@@ -63,7 +64,11 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     }
     if job.reference_profile is not None:
         document["reference_profile"] = job.reference_profile.identity()
+    if isinstance(job.dataset, sources.DataFile):
+        document["blind"] = privacy.blind_of(job.dataset.path)
     data, digest = cube.seal(document)
+    shown = privacy.public(document, digest, job.floor)
+    groups = {one.name for one in job.mapping.sensitive} | set(job.mapping.features)
     notes = [note for one in worked.scored for note in one.notes] + worked.result.notes
     clock("done", 1.0)
     return CheckOutcome(
@@ -71,8 +76,8 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         grade=_capped(worked.grade, job),
         cube=data,
         cube_digest=digest,
-        measurements=worked.result.measurements,
-        plots=worked.result.plots,
+        measurements=[privacy.masked(one, groups, job.floor) for one in worked.result.measurements],
+        plots=[privacy.masked_plot(one, job.floor) for one in worked.result.plots],
         notes=notes,
         attachments=worked.attachments,
         engine=sources.engine_of(local.dataset),
@@ -81,6 +86,7 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         rows=worked.rows,
         timings=clock.timings,
         sandbox=next((one.isolation for one in worked.scored if one.isolation), {}),
+        public_cube=cube.seal(shown)[0] if shown is not None else None,
     )
 
 
@@ -88,7 +94,7 @@ def _within_reach(job: CheckJob, workdir: Path) -> CheckJob:
     """The same job with a table's rows pulled into files, if its model is to be scored on them."""
     if job.grade != "re-performed" or job.artifact is None or job.input_spec is None:
         return job
-    if job.kind == "data_quality":
+    if job.kind in ("data_quality", "oversight"):
         return job
     sample = EXPLAINED if job.kind == "explainability" else None
     dataset = sources.localized(job.dataset, workdir, sample=sample)
