@@ -30,6 +30,8 @@ TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
 NEED_MODEL: Final = frozenset({"explainability"})
+NEED_NO_COLUMNS: Final = frozenset({"oversight"})
+"""Kinds whose data have columns of their own, which no mapping declares."""
 
 COLUMN_KINDS: Final = ("numeric", "boolean", "text", "time", "other")
 
@@ -78,6 +80,10 @@ def _minimum(fields: Fields, name: str) -> None:
 
 def _share(fields: Fields, name: str) -> None:
     fields.number(name, None, above=0, to=0.5)
+
+
+def _seconds(fields: Fields, name: str) -> None:
+    fields.number(name, None, above=0, to=86_400)
 
 
 def _correction(fields: Fields, name: str) -> None:
@@ -170,6 +176,12 @@ OWN: Final[dict[str, dict[str, Rule]]] = {
         "rules": _rules,
         "freshness": _freshness,
         "volume": _volume,
+    },
+    "oversight": {
+        "level": _level,
+        "minimum": _between(1, 10_000_000),
+        "fast_seconds": _seconds,
+        "slices": _texts,
     },
 }
 

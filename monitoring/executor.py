@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
@@ -21,14 +22,14 @@ from django.db import connections
 from audit.actor import Actor
 from kernel.errors import CountersignError, Unavailable, Unprocessable
 from monitoring import configs, services
+from monitoring.located import data_of
 from monitoring.models import CheckRun, Monitor, ObservationBatch
-from registry.models import Dataset
 from registry.store import path_of
 
 if TYPE_CHECKING:
     from monitoring.engine.job import CheckJob, Kind
     from monitoring.engine.results import Grade
-    from monitoring.engine.sources import DataFile
+    from monitoring.engine.sources import Data, DataFile
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _attempt(run: CheckRun, workdir: Path, heart: "Heart") -> None:
     from monitoring.engine.run import run_check
 
     try:
-        job = job_of(run)
+        job = job_of(run, workdir)
         outcome = run_check(job.kind, job=job, workdir=workdir, progress=heart.progress)
         services.finish_run(run.pk, run.attempt, outcome, actor=SYSTEM)
     except CountersignError as error:
@@ -91,8 +92,10 @@ def _fail(run: CheckRun, error: str, *, code: str, retryable: bool) -> None:
     )
 
 
-def job_of(run: CheckRun) -> "CheckJob":
+def job_of(run: CheckRun, workdir: Path) -> "CheckJob":
     """Everything that the engine needs to know of a run, its files by path.
+
+    The batches of a window are put together in `workdir`.
 
     Raises:
         NotFound: bytes are not in the store.
@@ -110,10 +113,13 @@ def job_of(run: CheckRun) -> "CheckJob":
         artifact = Artifact(
             path_of(version.artifact_id), version.artifact_digest, version.artifact_format
         )
-    if run.batch is not None:
-        data = _file(run.batch.blob_id, run.batch.media_type, run.config, "filters")
+    data: Data
+    if run.batches:
+        data = _batches(run, workdir)
     else:
-        data = _dataset(run.dataset, run.config, "filters")
+        if run.dataset is None:
+            raise Unprocessable("the run names no data", field="dataset")
+        data = data_of(run.dataset, run.config, "filters", workdir)
     return CheckJob(
         kind=cast("Kind", run.kind),
         dataset=data,
@@ -121,7 +127,7 @@ def job_of(run: CheckRun) -> "CheckJob":
         config=configs.of_check(run.config),
         artifact=artifact,
         input_spec=InputSpec.from_json(version.input_spec) if version.input_spec else None,
-        reference=_dataset(run.reference, run.config, "reference_filters")
+        reference=data_of(run.reference, run.config, "reference_filters", workdir, "reference")
         if run.reference
         else None,
         grade=grade,
@@ -129,10 +135,18 @@ def job_of(run: CheckRun) -> "CheckJob":
     )
 
 
-def _dataset(dataset: Dataset | None, config: dict[str, object], filters: str) -> "DataFile":
-    if dataset is None or dataset.blob_id is None:
-        raise Unprocessable("the dataset's bytes are not here", field="dataset")
-    return _file(dataset.blob_id, dataset.media_type, config, filters)
+def _batches(run: CheckRun, workdir: Path) -> "DataFile":
+    """The rows of a window: its one batch as it is, several put together in their order."""
+    from monitoring.engine.joining import join
+
+    rows = {str(one.pk): one for one in ObservationBatch.objects.filter(pk__in=run.batches)}
+    files = [
+        _file(rows[key].blob_id, rows[key].media_type, run.config, "filters") for key in run.batches
+    ]
+    if len(files) == 1:
+        return files[0]
+    plain = [replace(one, filters=()) for one in files]
+    return replace(join(plain, workdir / "window.parquet", workdir), filters=files[0].filters)
 
 
 def _file(digest: str, media_type: str, config: dict[str, object], filters: str) -> "DataFile":

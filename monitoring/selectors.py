@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from kernel.moments import rfc3339
-from monitoring.models import Breach, CheckRun, Grade, Measurement
+from monitoring.models import Breach, CheckRun, Grade, Measurement, Monitor
 from registry.models import Dataset, Environment, ModelVersion, Use
 
 _ENDED = (CheckRun.State.SUCCEEDED, CheckRun.State.FAILED, CheckRun.State.CANCELLED)
@@ -117,6 +117,54 @@ def ended_runs(version: UUID) -> QuerySet[CheckRun]:
     return CheckRun.objects.filter(
         version=version, purpose=CheckRun.Purpose.VALIDATION, state__in=_ENDED
     )
+
+
+def effect_note(monitor: Monitor) -> str:
+    """Why a monitor has a milder effect than was wanted of it; empty if it has that one."""
+    if monitor.effect == monitor.wanted_effect:
+        return ""
+    wanted = monitor.wanted_effect.replace("_", " ")
+    return (
+        f"the effect {wanted} takes a backtest of this definition, which shows how often the monitor "
+        "would have acted; until then a breach stops new deployments alone"
+    )
+
+
+def same_result(run: CheckRun) -> CheckRun | None:
+    """The earliest other run of the version whose result has the same digest: same cube, same
+    measurements, same grade. None if there is none, or the run has no result yet."""
+    if not run.result_digest:
+        return None
+    others = CheckRun.objects.filter(version=run.version_id, result_digest=run.result_digest)
+    return others.exclude(pk=run.pk).order_by("pk").first()
+
+
+def previous_run(run: CheckRun) -> CheckRun | None:
+    """The last run before this one that answered the same check: of the same monitor, or of the same
+    kind and configuration for the same version."""
+    runs = CheckRun.objects.filter(
+        state=CheckRun.State.SUCCEEDED, version=run.version_id, kind=run.kind, pk__lt=run.pk
+    )
+    if run.monitor_id is not None:
+        runs = runs.filter(monitor=run.monitor_id)
+    else:
+        runs = runs.filter(config_digest=run.config_digest, monitor=None)
+    return runs.order_by("-pk").first()
+
+
+def library_changes(run: CheckRun, before: CheckRun | None) -> list[dict[str, str | None]]:
+    """Which libraries had another version in the earlier run: name, `before` and `now`.
+
+    None stands for a library that was not used.
+    """
+    if before is None or run.state != CheckRun.State.SUCCEEDED:
+        return []
+    names = sorted({*run.libraries, *before.libraries})
+    return [
+        {"name": name, "before": before.libraries.get(name), "now": run.libraries.get(name)}
+        for name in names
+        if before.libraries.get(name) != run.libraries.get(name)
+    ]
 
 
 def _ended(version: ModelVersion, at: datetime | None, since: datetime | None) -> list[CheckRun]:

@@ -100,6 +100,20 @@ class CheckRunCancel(APIView):
         return Response(RunShown(_run(request, id)).data)
 
 
+class CheckRunRetry(APIView):
+    """The question of a run that is over, asked once more: a new run that cites it."""
+
+    actions: ClassVar = {"POST": "check.request"}
+
+    @extend_schema(request=Nothing, responses={201: RunShown})
+    @idempotent
+    def post(self, request: Request, id: UUID) -> Response:
+        run = _run(request, id)
+        Nothing(data=request.data).is_valid(raise_exception=True)
+        made = services.retry_run(run, actor=actor_of(request))
+        return Response(RunShown(_run(request, made.pk)).data, status=201)
+
+
 class CheckRunAttachment(APIView):
     """A file that a run left: `cube.json` is the cube itself."""
 

@@ -1,7 +1,9 @@
 """What requests hold and what answers show."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from kernel.rest.serializers import (
@@ -10,7 +12,16 @@ from kernel.rest.serializers import (
     StrictIntegerField,
     StrictSerializer,
 )
-from monitoring.models import Breach, CheckRun, Measurement, Monitor, ObservationBatch
+from monitoring import selectors
+from monitoring.models import (
+    Backtest,
+    Breach,
+    CheckRun,
+    Measurement,
+    Monitor,
+    ObservationBatch,
+    Window,
+)
 
 
 class CheckRequest(StrictSerializer):
@@ -22,7 +33,9 @@ class CheckRequest(StrictSerializer):
     config = serializers.DictField(required=False)
 
 
-class MonitorRequest(StrictSerializer):
+class _Watched(StrictSerializer):
+    """What a monitor and a backtest have in common."""
+
     model = StrictCharField()
     version = StrictIntegerField(min_value=1)
     use = StrictCharField(required=False, help_text="the default use, if left out")
@@ -32,10 +45,38 @@ class MonitorRequest(StrictSerializer):
     limits = serializers.ListField(child=serializers.DictField())
     config = serializers.DictField(required=False)
     reference = StrictCharField(required=False, allow_null=True, help_text="name or digest")
+    window = StrictCharField(required=False, help_text="batch, 1h to 12h, day, week or month")
     min_rows = StrictIntegerField(required=False)
     consecutive = StrictIntegerField(required=False)
+
+
+class MonitorRequest(_Watched):
+    """An effect beyond `no_new_deployment` takes a backtest of the same definition."""
+
     silent_after_seconds = StrictIntegerField(required=False, allow_null=True)
+    silent_after_windows = StrictIntegerField(required=False, allow_null=True)
+    wait_seconds = StrictIntegerField(required=False, help_text="for late data")
     effect = StrictCharField(required=False)
+    backtest = serializers.UUIDField(
+        required=False, allow_null=True, help_text="of this definition; the newest, if left out"
+    )
+
+
+class BacktestRequest(_Watched):
+    """`since` and `until` bound the past; `dataset` is cut by time, else the batches received serve."""
+
+    since = StrictCharField(help_text="RFC 3339")
+    until = StrictCharField(help_text="RFC 3339")
+    dataset = StrictCharField(required=False, allow_null=True, help_text="name or digest")
+
+
+class BackfillRequest(StrictSerializer):
+    since = StrictCharField(help_text="RFC 3339")
+    until = StrictCharField(help_text="RFC 3339")
+
+
+class ArmRequest(StrictSerializer):
+    backtest = serializers.UUIDField(required=False, allow_null=True)
 
 
 class ObservationRequest(StrictSerializer):
@@ -46,6 +87,9 @@ class ObservationRequest(StrictSerializer):
     use = StrictCharField(required=False, help_text="the default use, if left out")
     environment = StrictCharField()
     batch_id = StrictCharField(max_length=100)
+    kind = serializers.ChoiceField(
+        ObservationBatch.Kind.choices, required=False, help_text="data of the model, if left out"
+    )
     window_start = StrictCharField(help_text="RFC 3339")
     window_end = StrictCharField(help_text="RFC 3339")
     media_type = StrictCharField(required=False, help_text="the file's, if left out")
@@ -108,6 +152,9 @@ class RunListed(serializers.ModelSerializer[CheckRun]):
             "purpose",
             "monitor",
             "batch",
+            "window",
+            "batches",
+            "retry_of",
             "dataset",
             "reference",
             "config",
@@ -131,13 +178,42 @@ class RunListed(serializers.ModelSerializer[CheckRun]):
         ]
 
 
+class _Library(serializers.Serializer[Any]):
+    """A library whose version is another than in the run before; null: not used."""
+
+    name = serializers.CharField()
+    before = serializers.CharField(allow_null=True)
+    now = serializers.CharField(allow_null=True)
+
+
 class RunShown(RunListed):
+    """`same_result_as`: the earliest run with the same result. `previous`: the run before of the same
+    check, and `library_changes` what had another version then."""
+
     measurements = MeasurementShown(many=True)
     attachments = AttachmentShown(many=True)
+    same_result_as = serializers.SerializerMethodField()
+    previous = serializers.SerializerMethodField()
+    library_changes = serializers.SerializerMethodField()
+
+    def get_same_result_as(self, run: CheckRun) -> UUID | None:
+        found = selectors.same_result(run)
+        return found.pk if found else None
+
+    def get_previous(self, run: CheckRun) -> UUID | None:
+        found = selectors.previous_run(run)
+        return found.pk if found else None
+
+    @extend_schema_field(_Library(many=True))
+    def get_library_changes(self, run: CheckRun) -> list[dict[str, str | None]]:
+        return selectors.library_changes(run, selectors.previous_run(run))
 
     class Meta(RunListed.Meta):
         fields: ClassVar = [
             *RunListed.Meta.fields,
+            "same_result_as",
+            "previous",
+            "library_changes",
             "measurements",
             "attachments",
             "plots",
@@ -154,31 +230,97 @@ class _Placed(serializers.Serializer[Any]):
     environment = serializers.CharField(source="environment.name")
 
 
+_WATCHED = [
+    "id",
+    "model",
+    "version",
+    "use",
+    "environment",
+    "name",
+    "kind",
+    "config",
+    "mapping",
+    "limits",
+    "definition_digest",
+    "question_digest",
+    "reference",
+    "window",
+    "min_rows",
+    "consecutive",
+]
+
+
 class MonitorShown(_Placed, serializers.ModelSerializer[Monitor]):
     reference = _Dataset()
+    effect_note = serializers.SerializerMethodField()
+
+    def get_effect_note(self, monitor: Monitor) -> str:
+        return selectors.effect_note(monitor)
 
     class Meta:
         model = Monitor
         fields: ClassVar = [
-            "id",
-            "model",
-            "version",
-            "use",
-            "environment",
-            "name",
-            "kind",
-            "config",
-            "mapping",
-            "limits",
-            "definition_digest",
-            "reference",
-            "min_rows",
-            "consecutive",
+            *_WATCHED,
             "silent_after_seconds",
+            "silent_after_windows",
+            "wait_seconds",
             "effect",
+            "wanted_effect",
+            "effect_note",
+            "backtest",
             "since",
             "until",
         ]
+
+
+class WindowShown(serializers.ModelSerializer[Window]):
+    """`outcomes`: one judgement for each limit. `acts`: the limits that called for a breach here."""
+
+    class Meta:
+        model = Window
+        fields: ClassVar = [
+            "id",
+            "start",
+            "end",
+            "state",
+            "batch",
+            "run",
+            "rows",
+            "is_backfill",
+            "outcomes",
+            "acts",
+            "judged_at",
+            "judged_times",
+        ]
+
+
+class BacktestListed(_Placed, serializers.ModelSerializer[Backtest]):
+    reference = _Dataset()
+    dataset = _Dataset()
+
+    class Meta:
+        model = Backtest
+        fields: ClassVar = [
+            *_WATCHED,
+            "dataset",
+            "since",
+            "until",
+            "state",
+            "result",
+            "requested_at",
+            "finished_at",
+        ]
+
+
+class BacktestShown(BacktestListed):
+    windows = serializers.SerializerMethodField()
+
+    @extend_schema_field(WindowShown(many=True))
+    def get_windows(self, backtest: Backtest) -> Any:
+        return WindowShown(backtest.windows.order_by("start", "end", "pk"), many=True).data
+
+    class Meta(BacktestListed.Meta):
+        fields: ClassVar = [*BacktestListed.Meta.fields, "windows"]
 
 
 class BatchShown(_Placed, serializers.ModelSerializer[ObservationBatch]):
@@ -194,7 +336,9 @@ class BatchShown(_Placed, serializers.ModelSerializer[ObservationBatch]):
             "use",
             "environment",
             "batch_id",
+            "kind",
             "digest",
+            "sent_digest",
             "media_type",
             "window_start",
             "window_end",

@@ -20,13 +20,17 @@ from kernel.rest.pagination import NewestFirst
 from kernel.rest.serializers import Nothing
 from monitoring import services
 from monitoring.api import finding
+from monitoring.api.backtests import backtest_of, period_of
 from monitoring.api.forms import (
+    ArmRequest,
+    BackfillRequest,
     BatchShown,
     BreachShown,
     MonitorRequest,
     MonitorShown,
     ObservationRequest,
     ResolveRequest,
+    WindowShown,
 )
 from monitoring.configs import data_format
 from monitoring.models import Breach, CheckRun, Monitor, ObservationBatch
@@ -72,10 +76,12 @@ class Monitors(APIView):
         use = finding.use_of(version, asked.pop("use", None))
         environment = finding.environment_of(asked.pop("environment"))
         reference = asked.pop("reference", None)
+        backtest = asked.pop("backtest", None)
         monitor = services.start_monitor(
             version,
             use=use,
             environment=environment,
+            backtest=backtest_of(request, backtest) if backtest else None,
             reference=finding.dataset_of(request, reference, "reference") if reference else None,
             actor=actor_of(request),
             **asked,
@@ -100,6 +106,55 @@ class MonitorEnd(APIView):
         monitor = _monitor(request, id)
         Nothing(data=request.data).is_valid(raise_exception=True)
         return Response(MonitorShown(services.end_monitor(monitor, actor=actor_of(request))).data)
+
+
+class MonitorArm(APIView):
+    """Give a monitor the effect that was wanted of it, now that a backtest shows what it does."""
+
+    actions: ClassVar = {"POST": "monitor.manage"}
+
+    @extend_schema(request=ArmRequest, responses=MonitorShown)
+    @idempotent
+    def post(self, request: Request, id: UUID) -> Response:
+        monitor = _monitor(request, id)
+        form = ArmRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        named = form.validated_data.get("backtest")
+        armed = services.arm_monitor(
+            monitor,
+            backtest=backtest_of(request, named) if named else None,
+            actor=actor_of(request),
+        )
+        return Response(MonitorShown(_monitor(request, armed.pk)).data)
+
+
+class MonitorBackfill(APIView):
+    """Look at past windows. What is found there is on record, and acts on nothing."""
+
+    actions: ClassVar = {"POST": "monitor.manage"}
+
+    @extend_schema(request=BackfillRequest, responses={201: WindowShown(many=True)})
+    @idempotent
+    def post(self, request: Request, id: UUID) -> Response:
+        monitor = _monitor(request, id)
+        form = BackfillRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        since, until = period_of(form.validated_data)
+        made = services.backfill_monitor(monitor, since=since, until=until, actor=actor_of(request))
+        return Response({"results": WindowShown(made, many=True).data}, status=201)
+
+
+class MonitorWindows(APIView):
+    """The windows of a monitor, and what each came to."""
+
+    actions: ClassVar = {"GET": "model.read"}
+
+    @extend_schema(responses=WindowShown(many=True))
+    def get(self, request: Request, id: UUID) -> Response:
+        rows = finding.filtered(request, _monitor(request, id).windows.all(), {"state": "state"})
+        pages = NewestFirst()
+        page = pages.paginate_queryset(rows, request, view=self)
+        return pages.get_paginated_response(WindowShown(page, many=True).data)
 
 
 class Observations(APIView):
@@ -146,6 +201,7 @@ class Observations(APIView):
             use=finding.use_of(version, sent.get("use")),
             environment=finding.environment_of(sent["environment"]),
             batch_id=sent["batch_id"],
+            kind=sent.get("kind", ObservationBatch.Kind.DATA),
             file=sent["file"],
             media_type=_media_type(sent),
             window_start=parse_rfc3339(sent["window_start"], "window_start", time_zone=zone),

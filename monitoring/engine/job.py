@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from kernel import canonical
 from kernel.errors import Invalid
@@ -18,8 +18,8 @@ from monitoring.engine.sampling import Rescoring
 from monitoring.engine.sandbox import SandboxLimits
 from monitoring.engine.sources import Data, EngineLimits, data_from_json
 
-Kind = Literal["performance", "fairness", "drift", "explainability", "data_quality"]
-KINDS: tuple[Kind, ...] = ("performance", "fairness", "drift", "explainability", "data_quality")
+Kind = Literal["performance", "fairness", "drift", "explainability", "data_quality", "oversight"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _Limits = TypeVar("_Limits", EngineLimits, SandboxLimits)
 GRADES: tuple[Grade, ...] = ("claimed", "recomputed", "re-performed")
 

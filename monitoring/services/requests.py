@@ -96,7 +96,7 @@ def prepare(
     if version.retired_at is not None:
         raise Conflict("the version is retired; nothing more is measured of it")
     checked = configs.parse(kind, config or {})
-    mapping = current_mapping(version)
+    mapping = {} if kind in configs.NEED_NO_COLUMNS else current_mapping(version)
     configs.check_mapping(kind, mapping, checked)
     if reference is None and kind in configs.NEED_REFERENCE:
         raise Invalid(f"a check of {kind} compares with a reference; name one", field="reference")
@@ -161,6 +161,10 @@ def _with_grade(
 ) -> dict[str, Any]:
     """Say which grade the run is to have, so that the same question never means two things."""
     wanted = config.get("grade")
+    if kind in configs.NEED_NO_COLUMNS:
+        if wanted == Grade.RE_PERFORMED:
+            raise Invalid("nobody can do over what people decided", field="config.grade")
+        return {**config, "grade": str(Grade.RECOMPUTED)}
     obstacle = scoring_obstacle(version)
     if kind in configs.NEED_MODEL or wanted == Grade.RE_PERFORMED:
         if obstacle is not None:

@@ -156,7 +156,7 @@ def test_what_a_killed_attempt_left_is_taken_over_and_cleared():
     assert not left.exists()
 
 
-def test_a_stored_artifact_goes_to_the_engine_with_its_input_spec():
+def test_a_stored_artifact_goes_to_the_engine_with_its_input_spec(tmp_path):
     spec = {"features": [{"column": "x"}], "threshold": 0.5}
     version = helpers.version(
         stored=factories.store_bytes(b"{L\x00"),
@@ -164,7 +164,7 @@ def test_a_stored_artifact_goes_to_the_engine_with_its_input_spec():
         artifact_name="model.ubj",
         artifact_format="xgboost_ubj",
     )
-    job = executor.job_of(helpers.request(version))
+    job = executor.job_of(helpers.request(version), tmp_path)
     assert job.artifact.format == "xgboost_ubj"
     assert job.artifact.path.read_bytes() == b"{L\x00"
     assert job.input_spec.columns() == ("x",)
