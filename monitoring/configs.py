@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kernel.errors import Invalid
+from monitoring import performance_config
 from monitoring.engine import effects
 from monitoring.engine.documents import Fields
 from monitoring.engine.mapping import ColumnMapping
@@ -149,8 +150,8 @@ _GROUPS: Final[dict[str, Rule]] = {
     "include_missing": _flag,
 }
 OWN: Final[dict[str, dict[str, Rule]]] = {
-    "performance": _GROUPS,
-    "fairness": _GROUPS,
+    "performance": {**_GROUPS, **performance_config.OWN, **performance_config.SCORING},
+    "fairness": {**_GROUPS, **performance_config.SCORING},
     "drift": {
         "level": _level,
         "minimum": _between(1, 10_000_000),
@@ -208,7 +209,8 @@ def parse(kind: str, config: object, path: str = "config") -> dict[str, Any]:
 
 def of_check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that the check itself reads."""
-    return {name: value for name, value in config.items() if name not in COMMON}
+    left = (*COMMON, *performance_config.ABOUT_MODELS)
+    return {name: value for name, value in config.items() if name not in left}
 
 
 def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, Any]) -> None:
@@ -218,13 +220,19 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
         Invalid: naming the part of the mapping, or of the configuration, that does not fit.
     """
     declared = ColumnMapping.from_json(mapping)
-    if kind in NEED_PREDICTIONS and declared.label is None:
+    late = kind == "performance" and bool(config.get("estimate"))
+    if kind in NEED_PREDICTIONS and declared.label is None and not late:
         raise Invalid(f"a check of {kind} needs the label's column", field="mapping.label")
     if kind == "fairness" and not declared.sensitive:
         raise Invalid("a check of fairness needs a sensitive attribute", field="mapping.sensitive")
     if kind in ("drift", "data_quality") and not declared.features:
         raise Invalid(f"a check of {kind} needs the features", field="mapping.features")
+    if kind == "fairness" and declared.task != "classification":
+        raise Invalid("fairness is of decisions, not of numbers", field="mapping.task")
     known = {one.name for one in declared.sensitive}
+    if kind == "performance":
+        known |= {one.name for one in declared.controls}
+        _fits_task(declared, config)
     for index, grouping in enumerate(config.get("groupings", ())):
         for name in [grouping] if isinstance(grouping, str) else grouping:
             if name not in known:
@@ -232,6 +240,22 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
                     f"{name!r} is no sensitive attribute of the mapping",
                     field=f"config.groupings[{index}]",
                 )
+
+
+def _fits_task(declared: ColumnMapping, config: Mapping[str, Any]) -> None:
+    """Raises Invalid, naming a field that means nothing for decisions, or for numbers."""
+    numbers = declared.task == "regression"
+    other = (
+        ("costs", "sweep", "curves_by_group", "estimate", "compare_with")
+        if numbers
+        else ("quantiles",)
+    )
+    for name in other:
+        if config.get(name):
+            task = "a regression" if numbers else "a classification"
+            raise Invalid(f"means nothing for {task}", field=f"config.{name}")
+    if numbers and declared.prediction is None and not config.get("scoring_endpoint"):
+        raise Invalid("a regression needs the prediction's column", field="mapping.prediction")
 
 
 def data_format(media_type: str) -> str | None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from monitoring.engine.documents import Fields
 from monitoring.engine.sources import ROW, Source
+from monitoring.performance_config import LEAST_SAMPLE, MODES, MOST_SAMPLE
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-LEAST_ROWS = 10_000
 ALL_UP_TO = 5_000_000
-MODES = ("all", "sample")
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Rescoring:
     """
 
     mode: str = "all"
-    rows: int = LEAST_ROWS
+    rows: int = LEAST_SAMPLE
     salt: str = ""
 
     @classmethod
@@ -36,7 +35,7 @@ class Rescoring:
         fields = Fields(value, path, ("mode", "rows", "salt"))
         return cls(
             fields.choice("mode", MODES, "all"),
-            fields.whole("rows", LEAST_ROWS, least=LEAST_ROWS, most=ALL_UP_TO),
+            fields.whole("rows", LEAST_SAMPLE, least=LEAST_SAMPLE, most=MOST_SAMPLE),
             fields.text("salt") if fields.has("salt") else "",
         )
 

@@ -12,7 +12,6 @@ from monitoring.engine.checks.performance.decisions import (
     F1,
     MATTHEWS,
     NEGATIVE,
-    Costs,
     cost,
     counts,
     decisions,
@@ -43,11 +42,10 @@ from monitoring.engine.cube.expected import ExpectedCube
 from monitoring.engine.documents import Fields
 from monitoring.engine.plots import confusion_plot
 from monitoring.engine.results import CheckResult, MeasurementValue, Note, Plot
+from monitoring.performance_config import OWN_FIELDS, Costs, sweep_points
 
 __all__ = [
     "METRICS",
-    "OWN_FIELDS",
-    "SWEEP_POINTS",
     "Compared",
     "calibration_error",
     "calibration_table",
@@ -69,8 +67,6 @@ METRICS = (
     *comparison.COMPARED,
     *estimates.ESTIMATES,
 )
-OWN_FIELDS = ("costs", "sweep", "curves_by_group", "estimate")
-SWEEP_POINTS = 50
 
 
 @dataclass(frozen=True)
@@ -156,15 +152,6 @@ def measure(
             plots += _whole_plots(part, points)
     overall = by_group(cube.by(())).get((), Confusion())
     return CheckResult(measurements, plots, _notes(cube, overall))
-
-
-def sweep_points(fields: Fields) -> int:
-    """How many steps a threshold sweep has; 0 if none is wanted."""
-    if fields.raw("sweep") is True:
-        return SWEEP_POINTS
-    if fields.raw("sweep") in (None, False):
-        return 0
-    return fields.whole("sweep", None, least=2, most=200)
 
 
 def _whole_plots(part: _Measuring, points: int) -> list[Plot]:

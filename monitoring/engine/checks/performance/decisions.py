@@ -1,17 +1,15 @@
 """What a table of decisions and outcomes says: proportions, figures formed of them, counts, costs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from monitoring.engine import intervals, statistics
 from monitoring.engine.checks.performance.scope import Scope
 from monitoring.engine.checks.tables import ACCURACY, SELECTION_RATE, Confusion
-from monitoring.engine.documents import Fields
 from monitoring.engine.results import NO_DENOMINATOR, MeasurementValue
+from monitoring.performance_config import Costs
 
 COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
-OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative")
 F1, BALANCED, NEGATIVE, MATTHEWS = (
     "f1",
     "balanced_accuracy",
@@ -89,30 +87,6 @@ def counts(table: Confusion, scope: Scope) -> list[MeasurementValue]:
         scope.value(name, float(count), None, table.labelled, "counted", "count")
         for name, count in zip(COUNTS, (table.tp, table.fp, table.tn, table.fn), strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What one decision costs by its outcome, in `unit`; a gain is negative."""
-
-    of: tuple[float, float, float, float]
-    unit: str
-
-    @classmethod
-    def read(cls, config: Fields) -> "Costs | None":
-        if not config.has("costs"):
-            return None
-        fields = Fields(config.raw("costs"), config.name("costs"), (*OUTCOMES, "unit"))
-        values = tuple(fields.number(name, 0.0, above=-1e15, to=1e15) for name in OUTCOMES)
-        unit = fields.text("unit", "cost")
-        return cls((values[0], values[1], values[2], values[3]), unit[:20])
-
-    def to_json(self) -> dict[str, float]:
-        return dict(zip(OUTCOMES, self.of, strict=True))
-
-    def mean(self, cells: tuple[int, int, int, int]) -> float:
-        total = sum(k * cost for k, cost in zip(cells, self.of, strict=True))
-        return total / sum(cells)
 
 
 def cost(table: Confusion, costs: Costs, scope: Scope) -> MeasurementValue:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from monitoring.engine import curves, statistics
-from monitoring.engine.checks.performance.decisions import Costs
 from monitoring.engine.checks.performance.scores import Bins, calibration_table
 from monitoring.engine.checks.tables import ACCURACY
 from monitoring.engine.plots import interval_plot, line_plot
 from monitoring.engine.results import MeasurementValue, Plot
 from monitoring.engine.statistics import Interval
+from monitoring.performance_config import Costs
 
 Lines = Iterable[tuple[str, Bins]]
 Rate = tuple[int, int]

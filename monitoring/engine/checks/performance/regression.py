@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
+from monitoring import performance_config
 from monitoring.engine import intervals
 from monitoring.engine.checks.performance.scope import Scope
 from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_group_config
@@ -41,7 +42,7 @@ def read_config(
         Invalid: naming the field of `config`.
     """
     fields = Fields(config, "config", (*GROUP_FIELDS, "quantiles"))
-    quantiles = tuple(fields.items("quantiles")) or QUANTILES
+    quantiles = performance_config.quantiles(fields) or QUANTILES
     names = (*FIGURES, *map(quantile_name, quantiles))
     return read_group_config(fields, attributes, names), quantiles
 
