@@ -52,6 +52,7 @@ class CheckRun(models.Model):
         VALIDATION = "validation", "Validation"
         MONITORING = "monitoring", "Monitoring"
         BACKTEST = "backtest", "Backtest"
+        ROLLUP = "rollup", "Roll-up"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="check_runs")
@@ -68,6 +69,20 @@ class CheckRun(models.Model):
     )
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="check_runs")
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
+    reference_run = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="whose stored profiles stand in for a reference dataset",
+    )
+    reference_side = models.CharField(max_length=9, blank=True, help_text="dataset or reference")
+    rollup_of = models.ForeignKey(
+        "Monitor", models.PROTECT, null=True, related_name="rollups", help_text="of its stored cubes"
+    )
+    made_of = models.JSONField(
+        default=list, help_text='the cubes of a roll-up: [{"run", "cube"}], in order of their time'
+    )
     config = models.JSONField(default=dict)
     mapping = models.JSONField(help_text="the column mapping as it was when the run was asked for")
     config_digest = models.CharField(max_length=64)
@@ -90,6 +105,13 @@ class CheckRun(models.Model):
     libraries = models.JSONField(default=dict)
     seed = models.BigIntegerField(default=0)
     cube = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    public_cube = models.ForeignKey(
+        Blob,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="the cube without small counts; null: the cube holds none",
+    )
     result_digest = models.CharField(
         max_length=64,
         blank=True,
@@ -109,7 +131,16 @@ class CheckRun(models.Model):
                 name="check_run_state_known",
             ),
             models.CheckConstraint(
-                condition=Q(purpose="validation", monitor=None, batch=None, window=None)
+                condition=Q(
+                    purpose="validation", monitor=None, batch=None, window=None, rollup_of=None
+                )
+                | Q(
+                    purpose="rollup",
+                    monitor=None,
+                    batch=None,
+                    window=None,
+                    rollup_of__isnull=False,
+                )
                 | Q(purpose="monitoring", monitor__isnull=False, window__isnull=False)
                 | Q(purpose="backtest", monitor=None, window__isnull=False),
                 name="monitoring_run_has_window",
@@ -120,6 +151,9 @@ class CheckRun(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state="succeeded") | Q(cube__isnull=False), name="success_has_cube"
+            ),
+            models.CheckConstraint(
+                condition=Q(reference=None) | Q(reference_run=None), name="one_reference"
             ),
             models.UniqueConstraint(
                 fields=["monitor", "batch"],
@@ -135,6 +169,21 @@ class CheckRun(models.Model):
     @property
     def access_model(self) -> RegisteredModel:
         return self.version.model
+
+
+class CubeErasure(models.Model):
+    """The whole cube of a run was erased: its bytes are gone, its digest and what all may see stay."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    cube = models.ForeignKey(Blob, models.PROTECT, related_name="cube_erasures")
+    run = models.ForeignKey(CheckRun, models.PROTECT, related_name="erasures")
+    reason = models.TextField()
+    erased_at = models.DateTimeField()
+    erased_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    @property
+    def access_model(self) -> RegisteredModel:
+        return self.run.access_model
 
 
 class Measurement(models.Model):
@@ -247,6 +296,8 @@ class Watch(models.Model):
     definition_digest = models.CharField(max_length=64)
     question_digest = models.CharField(max_length=64, blank=True)
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
+    reference_run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="+")
+    reference_side = models.CharField(max_length=9, blank=True)
     window = models.CharField(max_length=10, default="batch", help_text="batch, 6h, day, week...")
     min_rows = models.PositiveIntegerField(default=100)
     consecutive = models.PositiveSmallIntegerField(default=1, help_text="breaches before it acts")
@@ -426,6 +477,7 @@ __all__ = [
     "CheckAttachment",
     "CheckKind",
     "CheckRun",
+    "CubeErasure",
     "Grade",
     "Measurement",
     "Monitor",
