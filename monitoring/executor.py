@@ -24,6 +24,7 @@ from kernel.errors import CountersignError, Unavailable, Unprocessable
 from monitoring import configs, services
 from monitoring.located import data_of
 from monitoring.models import CheckRun, Monitor, ObservationBatch
+from monitoring.services.comparing import scoring_of
 from registry.store import path_of
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def job_of(run: CheckRun, workdir: Path) -> "CheckJob":
         else None,
         grade=grade,
         shelf=settings.COUNTERSIGN.data_dir / "scored",
+        **scoring_of(run),
     )
 
 

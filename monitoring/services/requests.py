@@ -14,6 +14,7 @@ from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
 from monitoring.engine import loaders
 from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch, Window
+from monitoring.services import comparing
 from registry import locations
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
@@ -104,6 +105,7 @@ def prepare(
         if kind not in configs.TAKE_REFERENCE:
             raise Invalid(f"a check of {kind} takes no reference", field="reference")
         need_bytes(reference, "reference")
+    checked = comparing.resolved(version, checked)
     return Question(kind, _with_grade(version, kind, checked, mapping), mapping, reference)
 
 
@@ -165,7 +167,16 @@ def _with_grade(
         if wanted == Grade.RE_PERFORMED:
             raise Invalid("nobody can do over what people decided", field="config.grade")
         return {**config, "grade": str(Grade.RECOMPUTED)}
+    if config.get("scoring_endpoint"):
+        return {**config, "grade": str(Grade.RECOMPUTED)}
     obstacle = scoring_obstacle(version)
+    if obstacle is None and mapping.get("task") == "regression":
+        obstacle = Unprocessable(
+            "the server scores models that give probabilities; numbers it recomputes from supplied "
+            "predictions, or asks an endpoint for",
+            field="config.grade",
+            code="format_not_taken",
+        )
     if kind in configs.NEED_MODEL or wanted == Grade.RE_PERFORMED:
         if obstacle is not None:
             raise obstacle
