@@ -7,6 +7,7 @@ from monitoring.models import (
     Breach,
     CheckAttachment,
     CheckRun,
+    CubeErasure,
     Measurement,
     Monitor,
     ObservationBatch,
@@ -47,3 +48,9 @@ class MonitorAdmin(ReadOnlyAdmin):
 class BreachAdmin(ReadOnlyAdmin):
     list_display = ("version", "environment", "metric", "opened_at", "resolved_at")
     list_select_related = ("version__model", "environment")
+
+
+@admin.register(CubeErasure)
+class CubeErasureAdmin(ReadOnlyAdmin):
+    list_display = ("run", "cube", "erased_at", "erased_by")
+    list_select_related = ("run", "erased_by")

@@ -69,16 +69,12 @@ class CheckRun(models.Model):
     )
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="check_runs")
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
-    reference_run = models.ForeignKey(
-        "self",
+    rollup_of = models.ForeignKey(
+        "Monitor",
         models.PROTECT,
         null=True,
-        related_name="+",
-        help_text="whose stored profiles stand in for a reference dataset",
-    )
-    reference_side = models.CharField(max_length=9, blank=True, help_text="dataset or reference")
-    rollup_of = models.ForeignKey(
-        "Monitor", models.PROTECT, null=True, related_name="rollups", help_text="of its stored cubes"
+        related_name="rollups",
+        help_text="of its stored cubes",
     )
     made_of = models.JSONField(
         default=list, help_text='the cubes of a roll-up: [{"run", "cube"}], in order of their time'
@@ -151,9 +147,6 @@ class CheckRun(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state="succeeded") | Q(cube__isnull=False), name="success_has_cube"
-            ),
-            models.CheckConstraint(
-                condition=Q(reference=None) | Q(reference_run=None), name="one_reference"
             ),
             models.UniqueConstraint(
                 fields=["monitor", "batch"],
@@ -296,8 +289,6 @@ class Watch(models.Model):
     definition_digest = models.CharField(max_length=64)
     question_digest = models.CharField(max_length=64, blank=True)
     reference = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
-    reference_run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="+")
-    reference_side = models.CharField(max_length=9, blank=True)
     window = models.CharField(max_length=10, default="batch", help_text="batch, 6h, day, week...")
     min_rows = models.PositiveIntegerField(default=100)
     consecutive = models.PositiveSmallIntegerField(default=1, help_text="breaches before it acts")
