@@ -279,15 +279,23 @@ class _Pool:
         with np.errstate(over="ignore", invalid="ignore"):
             widths = np.diff(self.values[place])
             area = np.array([_mean_height(self.values, together, a, b) for a, b in pairwise(place)])
-        height = np.clip(area / total, 0.5 / total, 1 - 0.5 / total)
-        scale = math.sqrt(1 / int(self.first[-1]) + 1 / int(self.second[-1]))
-        sigma = np.sqrt(height * (1 - height)) * widths
-        odds = np.sqrt(height / (1 - height))
-        rho = np.clip(np.minimum.outer(odds, odds) / np.maximum.outer(odds, odds), 0, 1)
-        product = (2 / math.pi) * (np.sqrt(1 - rho**2) + rho * np.arcsin(rho))
-        mean = scale * math.sqrt(2 / math.pi) * float(sigma.sum())
-        square = scale**2 * float(sigma @ product @ sigma)
-        return mean, math.sqrt(max(0.0, square - mean**2))
+        return bridge_moments(area / total, widths, int(self.first[-1]), int(self.second[-1]))
+
+
+def bridge_moments(height: Floats, widths: Floats, m: int, n: int) -> tuple[float, float]:
+    """Mean and deviation of the area between two samples' distribution functions by chance.
+
+    `height` is the common distribution function over each stretch of `widths`.
+    """
+    height = np.clip(height, 0.5 / (m + n), 1 - 0.5 / (m + n))
+    scale = math.sqrt(1 / m + 1 / n)
+    sigma = np.sqrt(height * (1 - height)) * widths
+    odds = np.sqrt(height / (1 - height))
+    rho = np.clip(np.minimum.outer(odds, odds) / np.maximum.outer(odds, odds), 0, 1)
+    product = (2 / math.pi) * (np.sqrt(1 - rho**2) + rho * np.arcsin(rho))
+    mean = scale * math.sqrt(2 / math.pi) * float(sigma.sum())
+    square = scale**2 * float(sigma @ product @ sigma)
+    return mean, math.sqrt(max(0.0, square - mean**2))
 
 
 def _mean_height(values: Floats, together: Counts, low: int, high: int) -> float:

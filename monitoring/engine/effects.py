@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from monitoring.engine.documents import Fields
+
 CORRECTIONS: Final = ("holm", "bh", "none")
 THRESHOLDS: Final[Mapping[str, float]] = {
     "psi": 0.1,
@@ -22,3 +24,16 @@ WINDOWS: Final = ("hour", "day", "week", "month", "quarter", "year")
 """What a window may be, where the column of time holds instants; of numbers it is a width."""
 EXPLAINED: Final = "explainability"
 """In place of features' importances: those of the version's newest run of this kind."""
+
+
+def read_window(fields: Fields, name: str) -> str | float | None:
+    """A unit of `WINDOWS`, or the width of a window as a number above 0.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    if not fields.has(name):
+        return None
+    if isinstance(fields.raw(name), str):
+        return fields.choice(name, WINDOWS)
+    return fields.number(name, None, above=0)

@@ -23,10 +23,16 @@ def with_digest(source: Source, columns: Sequence[str]) -> "ir.Table":
     return table.mutate(**{DIGEST: sha256(source.backend, joined)})
 
 
-def sample(source: Source, columns: Sequence[str], size: int) -> "ir.Table":
-    """The `size` rows with the least digests of `columns`: chosen by content, not by place."""
+def chosen(source: Source, columns: Sequence[str], size: int) -> "ir.Table":
+    """The `size` whole rows with the least digests of `columns`: by content, not by place."""
     table = with_digest(source, columns)
-    return table.order_by([DIGEST, ROW]).limit(size).select(ROW, *columns)
+    ties = [ROW] if ROW in source.table.columns else []
+    return table.order_by([DIGEST, *ties]).limit(size)
+
+
+def sample(source: Source, columns: Sequence[str], size: int) -> "ir.Table":
+    """These columns of the `size` rows that `chosen` gives."""
+    return chosen(source, columns, size).select(ROW, *columns)
 
 
 def repeated(source: Source, columns: Sequence[str]) -> int:
@@ -43,7 +49,7 @@ def shared(source: Source, reference: Source, columns: Sequence[str]) -> int:
     import pyarrow.compute as pc
 
     known = with_digest(reference, columns).select(DIGEST).distinct().to_pyarrow()[DIGEST]
-    values = pa.array(known.to_pylist(), pa.string())
+    values = pa.concat_arrays(known.chunks) if known.num_chunks else pa.array([], known.type)
     found = 0
     for batch in source.batches(with_digest(source, columns).select(DIGEST)):
         hits = pc.is_in(batch.column(0), value_set=values)

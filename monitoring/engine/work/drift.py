@@ -1,18 +1,28 @@
 """Drift: the data now against the data then."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kernel.errors import Invalid
-from monitoring.engine import columns, cube, evidently_report
+from monitoring.engine import columns, cube, evidently_report, rows
 from monitoring.engine.checks import drift
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.documents import Fields
+from monitoring.engine.effects import read_window
 from monitoring.engine.job import GRADES, CheckJob
+from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.reference_profile import ReferenceProfile
 from monitoring.engine.rescoring import Scored, open_scored
-from monitoring.engine.results import Grade, Note
+from monitoring.engine.results import Attachment, Grade, Note
+from monitoring.engine.sources import Source
+from monitoring.engine.windows import Windowed, compare_windows
 from monitoring.engine.work import Clock, Worked, grade_of, model_of
+
+if TYPE_CHECKING:
+    from monitoring.engine.checks.drift.domain import Samples
+
+NEED_ROWS: Final = ("window", "multivariate", "conformance")
 
 
 def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
@@ -32,13 +42,14 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         try:
             clock("counting", 0.5)
             profiles, compared = columns.gather(reference.source, current.source, job.mapping)
-            rows = current.source.rows
+            more = _more(job, reference.source, current.source, workdir, clock)
+            size = current.source.rows
         finally:
             current.source.close()
     finally:
         reference.source.close()
     grade = min(grade_of(reference), grade_of(current), key=GRADES.index)
-    return _measured(job, clock, profiles, compared, [], grade, rows, [reference, current])
+    return _measured(job, clock, profiles, compared, more, grade, size, [reference, current])
 
 
 def _against_profile(
@@ -47,6 +58,9 @@ def _against_profile(
     """The same against the profiles of an earlier run: no row of the reference is read."""
     if job.reference is not None:
         raise Invalid("give a reference dataset or a reference profile", field="reference_profile")
+    for name in NEED_ROWS:
+        if job.config.get(name):
+            raise Invalid("needs the rows of a reference", field=f"config.{name}")
     clock("reading the reference's profiles", 0.05)
     before = stored.load()
     clock("scoring the model", 0.1)
@@ -57,7 +71,7 @@ def _against_profile(
         profiles, compared, left = columns.gather_against(
             before.features, before.answers if same_model else {}, current.source, job.mapping
         )
-        rows = current.source.rows
+        size = current.source.rows
     finally:
         current.source.close()
     notes = []
@@ -68,7 +82,65 @@ def _against_profile(
         text = f"{len(left)} columns have too many different values to be compared by profile"
         notes.append(Note("columns_without_profile", text, {"columns": len(left)}))
     grade = min(stored.grade, grade_of(current), key=GRADES.index)
-    return _measured(job, clock, profiles, compared, notes, grade, rows, [current])
+    more = _More(notes=notes)
+    return _measured(job, clock, profiles, compared, more, grade, size, [current])
+
+
+@dataclass
+class _More:
+    """What was asked for beside the columns: windows, rows for a classifier, a conformance run."""
+
+    windows: Windowed | None = None
+    samples: "Samples | None" = None
+    attachments: list[Attachment] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def _more(job: CheckJob, reference: Source, current: Source, workdir: Path, clock: Clock) -> _More:
+    found = _More()
+    fields = Fields(job.config, "config", drift.FIELDS)
+    window = read_window(fields, "window")
+    if window is not None:
+        clock("counting by window", 0.6)
+        found.windows = compare_windows(reference, current, job.mapping, window)
+        if found.windows.timeless:
+            text = f"{found.windows.timeless} rows have no time and are in no window"
+            found.notes.append(Note("rows_without_time", text, {"rows": found.windows.timeless}))
+    if fields.flag("multivariate", False):
+        clock("choosing rows", 0.65)
+        found.samples = _samples(reference, current, job.mapping)
+    if fields.flag("conformance", False):
+        from monitoring.engine import conformance
+
+        clock("comparing with evidently's own figures", 0.66)
+        attachment, note = conformance.drift(reference, current, job.mapping, workdir)
+        found.attachments.append(attachment)
+        found.notes.append(note)
+    return found
+
+
+def _samples(reference: Source, current: Source, mapping: ColumnMapping) -> "Samples":
+    from monitoring.engine.checks.drift.domain import ROWS, Samples
+
+    categorical = frozenset(
+        name
+        for name in mapping.features
+        if name in mapping.categorical or reference.schema[name] != "numeric"
+    )
+    drawn = []
+    for source in (reference, current):
+        table = rows.chosen(source, mapping.features, ROWS)
+        drawn.append(
+            table.select(
+                **{
+                    name: table[name].cast("string" if name in categorical else "float64")
+                    for name in mapping.features
+                }
+            )
+            .to_pyarrow()
+            .to_pydict()
+        )
+    return Samples(drawn[0], drawn[1], categorical)
 
 
 def _measured(
@@ -76,16 +148,22 @@ def _measured(
     clock: Clock,
     profiles: dict[str, Any],
     compared: list[Comparison],
-    notes: list[Note],
+    more: _More,
     grade: Grade,
-    rows: int,
+    size: int,
     scored: list[Scored],
 ) -> Worked:
     clock("measuring", 0.7)
-    result = drift.measure(compared, job.config)
-    result.notes.extend(notes)
+    windows = more.windows.windows if more.windows else ()
+    result = drift.measure(
+        compared, job.config, windows=windows, samples=more.samples, seed=job.effective_seed()
+    )
+    result.notes.extend(more.notes)
     aggregates = {"profiles": profiles, "comparisons": [one.to_json() for one in compared]}
+    if more.windows is not None:
+        aggregates["windows"] = more.windows.to_json()
     clock("reporting by evidently", 0.8)
     html = Fields(job.config, "config", drift.FIELDS).flag("html", False)
-    attachments = evidently_report.report(result.measurements, cube.seal(aggregates)[1], html=html)
-    return Worked(aggregates, result, grade, rows, scored, attachments)
+    evidence = cube.seal(aggregates)[1]
+    attachments = evidently_report.report(result.measurements, evidence, html=html)
+    return Worked(aggregates, result, grade, size, scored, attachments + more.attachments)

@@ -9,7 +9,7 @@ drifted only if it is an effect, beyond chance, and its corrected test says so.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitoring.engine.checks.drift.figures import OUTPUTS, figures, judged, slice_of
 from monitoring.engine.checks.drift.plots import plots
@@ -20,6 +20,9 @@ from monitoring.engine.results import CheckResult, MeasurementValue
 
 __all__ = ["FIELDS", "OUTPUTS", "DriftConfig", "measure", "slice_of"]
 
+if TYPE_CHECKING:
+    from monitoring.engine.checks.drift.domain import Samples
+
 Windows = Sequence[tuple[str, Sequence[Comparison]]]
 
 
@@ -28,6 +31,7 @@ def measure(
     config: Mapping[str, Any],
     *,
     windows: Windows = (),
+    samples: "Samples | None" = None,
     seed: int = 0,
 ) -> CheckResult:
     """Measure each comparison; one whose column is in `OUTPUTS` is of the model's answers.
@@ -42,7 +46,8 @@ def measure(
     `detail` has `threshold`, `chance` (what the figure stays under in 1 - alpha of all cases if
     nothing has changed), `test`, `p`, `p_holm`, `p_bh`, `drifted` and the `rule` of it.
     `drifted_share` is the share of features of which any figure drifted,
-    `drifted_importance_share` their share of all importance.
+    `drifted_importance_share` their share of all importance. With `samples`, rows of both sides,
+    `domain_classifier_auc` tells whether a classifier can tell them apart.
 
     Raises:
         Invalid: naming the field of `config`.
@@ -50,17 +55,22 @@ def measure(
     features = [one.column for one in comparisons if one.column not in OUTPUTS]
     read = DriftConfig.read(config, features, seed)
     ordered = _in_order(comparisons, read.importance)
-    measured = judged([figure for one in ordered for figure in figures(one, read)], read)
+    found = [figure for one in ordered for figure in figures(one, read)]
+    if samples is not None:
+        from monitoring.engine.checks.drift.domain import classify
+
+        found.append(classify(samples, read))
+    measured = judged(found, read)
     result = measured + largest(measured) + shares(measured, read)
     later: list[MeasurementValue] = []
     if windows:
-        found = [
+        within = [
             figure
             for window, compared in windows
             for one in _in_order(compared, read.importance)
             for figure in figures(one, read, window)
         ]
-        later = judged(found, read)
+        later = judged(within, read)
         later += [one for name, _ in windows for one in shares(later, read, name)]
     return CheckResult(result + later, plots(ordered, result, later))
 

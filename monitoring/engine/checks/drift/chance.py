@@ -43,12 +43,15 @@ class Test:
     p: float
 
 
-def bins_test(bins: Histogram, key: str) -> Test:
-    """Pearson's test that both samples come from one distribution over the bins."""
+def bins_test(bins: Histogram, key: str) -> Test | None:
+    """Pearson's test that both samples come from one distribution over the bins.
+
+    None if so few rows or so few different values cannot tell, which both samples' sum says.
+    """
     table, together = _enough(bins)
     name = "two-sample chi-square" + (", rare bins together" if together else "")
     if table.shape[1] < 2:
-        return Test(key, name, 1.0)
+        return None
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
     return Test(key, name, float(special.chdtrc(table.shape[1] - 1, statistic)))
@@ -130,21 +133,28 @@ def kolmogorov(one: Comparison, level: float) -> tuple[Test, float]:
     return Test("kolmogorov", "two-sample Kolmogorov-Smirnov", p), limit
 
 
-def area(one: Comparison, level: float) -> tuple[Test, float]:
-    """A test of the area between distribution functions: a gamma law of its moments by chance."""
+def area(one: Comparison, level: float) -> tuple[Test | None, float]:
+    """A test of the area between distribution functions: a gamma law of its moments by chance.
+
+    None if there is one value alone, or they are too large to have moments.
+    """
     mean, deviation = one.chance or (0.0, 0.0)
     name = "area of a Brownian bridge"
-    # A law without moments: the values are too large, or there is one alone.
     if not mean > 0 or not deviation > 0 or not math.isfinite(mean + deviation):
-        return Test("area", name, 1.0), 0.0
+        return None, 0.0
     shape, scale = (mean / deviation) ** 2, deviation**2 / mean
     p = float(special.gammaincc(shape, (one.distance or 0.0) / scale))
     return Test("area", name, p), float(special.gammainccinv(shape, 1 - level)) * scale
 
 
-def shares_test(after: tuple[int, int], before: tuple[int, int], key: str) -> Test:
-    """A test that two shares, each (rows, of rows), are one: chi-square, or Fisher's if rare."""
+def shares_test(after: tuple[int, int], before: tuple[int, int], key: str) -> Test | None:
+    """A test that two shares, each (rows, of rows), are one: chi-square, or Fisher's if rare.
+
+    None if no row of either, or each, is counted: there is nothing to be told.
+    """
     (a, n), (b, m) = after, before
+    if a + b in (0, m + n):
+        return None
     if min(a + b, m + n - a - b) * min(m, n) < ENOUGH * (m + n):
         from scipy.stats import fisher_exact
 

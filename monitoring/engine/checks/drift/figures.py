@@ -41,7 +41,7 @@ def figures(one: Comparison, config: DriftConfig, window: str | None = None) -> 
 class _Column:
     def __init__(self, one: Comparison, config: DriftConfig, about: Mapping[str, str]) -> None:
         self.one, self.config, self.about = one, config, about
-        self._tests: dict[str, Test] = {}
+        self._tests: dict[str, Test | None] = {}
 
     def all(self) -> list[Figure]:
         one, least = self.one, min(self.one.reference_n, self.one.current_n)
@@ -185,7 +185,7 @@ class _Column:
         value: float,
         method: str,
         unit: str,
-        test: Test,
+        test: Test | None,
         limit: float,
         detail: Mapping[str, Any] | None = None,
     ) -> Figure:
@@ -199,7 +199,7 @@ class _Column:
         n = self.one.current_n if n is None else n
         return Figure(MeasurementValue(name, self.about, None, n=n, undefined_reason=reason))
 
-    def _test(self, key: str, bins: Histogram) -> Test:
+    def _test(self, key: str, bins: Histogram) -> Test | None:
         if key not in self._tests:
             self._tests[key] = chance.bins_test(bins, key)
         return self._tests[key]
