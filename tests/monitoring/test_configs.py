@@ -5,13 +5,13 @@ from importlib import import_module
 import pytest
 
 from kernel.errors import Invalid
-from monitoring import configs
+from monitoring import configs, performance_config
 from monitoring.engine.loaders import FORMATS
 from monitoring.models import CheckKind
 from registry import formats
 
 FIELDS = [
-    ("performance", "tables", "GROUP_FIELDS"),
+    ("performance", "performance", "FIELDS"),
     ("fairness", "tables", "GROUP_FIELDS"),
     ("drift", "drift", "FIELDS"),
     ("explainability", "explainability", "FIELDS"),
@@ -22,7 +22,7 @@ FIELDS = [
 @pytest.mark.parametrize(("kind", "module", "name"), FIELDS)
 def test_each_kind_takes_what_its_check_reads(kind, module, name):
     known = getattr(import_module(f"monitoring.engine.checks.{module}"), name)
-    assert set(configs.OWN[kind]) == set(known)
+    assert set(configs.OWN[kind]) - set(performance_config.ABOUT_MODELS) == set(known)
 
 
 def test_every_kind_and_every_format_that_is_opened_is_known():
@@ -47,6 +47,14 @@ def test_the_checks_part_is_told_from_the_runs():
         ("explainability", {"background": 10_000}, "config.background"),
         ("data_quality", {"identity": "x"}, "config.identity"),
         ("fairness", {"minimum": 5}, "config.minimum"),
+        ("performance", {"costs": {"false_negative": "much"}}, "config.costs.false_negative"),
+        ("performance", {"costs": {"false_negative": 0}}, "config.costs"),
+        ("performance", {"sweep": 1}, "config.sweep"),
+        ("performance", {"quantiles": [0.5, 1]}, "config.quantiles[1]"),
+        ("performance", {"compare_with": 0}, "config.compare_with"),
+        ("performance", {"rescoring": {"rows": 9_999}}, "config.rescoring.rows"),
+        ("fairness", {"rescoring": {"mode": "some"}}, "config.rescoring.mode"),
+        ("drift", {"rescoring": {"mode": "sample"}}, "config.rescoring"),
         ("fairness", [], "config"),
     ],
 )

@@ -45,6 +45,7 @@ from monitoring.engine.results import CheckResult, MeasurementValue, Note, Plot
 from monitoring.performance_config import OWN_FIELDS, Costs, sweep_points
 
 __all__ = [
+    "FIELDS",
     "METRICS",
     "Compared",
     "calibration_error",
@@ -67,6 +68,7 @@ METRICS = (
     *comparison.COMPARED,
     *estimates.ESTIMATES,
 )
+FIELDS = (*GROUP_FIELDS, *OWN_FIELDS, "quantiles")
 
 
 @dataclass(frozen=True)
