@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from monitoring.engine.statistics import Interval, wilson, z_of
 
-_FAINT = 1e-9
+_FAINT = 1e-8
 """Rows that a value nobody had counts for, so that a likelihood can give it weight at all."""
 
 
@@ -61,7 +61,7 @@ def _profiled_variance(counts: Sequence[int], values: Sequence[float], at: float
     lower, upper = -1 / max(shifted), -1 / min(shifted)
     fine = 1e-15 * min(-lower, upper)
     lower, upper = lower * (1 - 1e-15), upper * (1 - 1e-15)
-    tilt = brentq(balance, lower, upper, xtol=fine, rtol=1e-13, maxiter=500)
+    tilt = brentq(balance, lower, upper, xtol=fine, rtol=9e-16, maxiter=500)
     shares = [w / (1 + tilt * c) for w, c in zip(weights, shifted, strict=True)]
     squares = zip(shares, shifted, strict=True)
     return math.fsum(p * c * c for p, c in squares) / math.fsum(shares)
