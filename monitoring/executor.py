@@ -21,6 +21,7 @@ from django.db import connections
 
 from audit.actor import Actor
 from kernel.errors import CountersignError, Unavailable, Unprocessable
+from kernel.moments import rfc3339
 from monitoring import configs, services
 from monitoring.located import data_of
 from monitoring.models import CheckRun, Monitor, ObservationBatch
@@ -133,6 +134,7 @@ def job_of(run: CheckRun, workdir: Path) -> "CheckJob":
         else None,
         grade=grade,
         shelf=settings.COUNTERSIGN.data_dir / "scored",
+        as_of=rfc3339(run.requested_at),
         **scoring_of(run),
     )
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from kernel import canonical
 from kernel.errors import Invalid
 from kernel.identifiers import parse_digest
+from kernel.moments import parse_rfc3339, rfc3339
 from monitoring.engine.documents import Fields
 from monitoring.engine.inputs import InputSpec
 from monitoring.engine.mapping import ColumnMapping
@@ -85,7 +86,8 @@ class CheckJob:
     `rescoring` says how many rows are scored again where predictions were supplied; `scoring_endpoint`
     names a customer's endpoint that scores in the sandbox's place the artifact of `artifact_digest`,
     which need not be here; `comparator` is the other model
-    of a paired comparison.
+    of a paired comparison; `as_of` the instant, RFC 3339, at which the check was asked for, which
+    ages are counted to.
     """
 
     kind: Kind
@@ -106,6 +108,7 @@ class CheckJob:
     scoring_endpoint: str | None = None
     comparator: Comparator | None = None
     artifact_digest: str | None = None
+    as_of: str | None = None
 
     @property
     def pinned(self) -> str | None:
@@ -121,7 +124,7 @@ class CheckJob:
         """
         names = ("kind", "dataset", "mapping", "config", "artifact", "input_spec", "reference")
         more = ("reference_profile", "seed", "grade", "engine", "sandbox", "floor")
-        scoring = ("rescoring", "scoring_endpoint", "comparator", "artifact_digest")
+        scoring = ("rescoring", "scoring_endpoint", "comparator", "artifact_digest", "as_of")
         fields = Fields(value, "", (*names, *more, *scoring))
         return cls(
             kind=cast(Kind, fields.choice("kind", KINDS)),
@@ -155,6 +158,9 @@ class CheckJob:
             artifact_digest=parse_digest(fields.raw("artifact_digest"), "artifact_digest")
             if fields.has("artifact_digest")
             else None,
+            as_of=rfc3339(parse_rfc3339(fields.raw("as_of"), "as_of"))
+            if fields.has("as_of")
+            else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -178,6 +184,7 @@ class CheckJob:
             "scoring_endpoint": self.scoring_endpoint,
             "comparator": self.comparator.to_json() if self.comparator else None,
             "artifact_digest": self.artifact_digest,
+            "as_of": self.as_of,
         }
 
     def effective_seed(self) -> int:

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from kernel.errors import Invalid
-from monitoring.engine import columns, cube, profiles, rows
+from kernel.moments import rfc3339
+from monitoring.engine import columns, cube, profiles, quality_rules, rows
 from monitoring.engine.checks.data_quality import FIELDS, Facts
+from monitoring.engine.checks.data_quality.facts import Outside
 from monitoring.engine.documents import Fields
 from monitoring.engine.job import CheckJob
+from monitoring.engine.rules import read_rules
 from monitoring.engine.sources import Source, open_source
 
 
@@ -64,6 +67,7 @@ def _facts(
     profiled: dict[str, Any],
 ) -> Facts:
     missing = {name: one["missing"] for name, one in profiled.items()}
+    fields = Fields(job.config, "config", FIELDS)
     others = [one.column for one in job.mapping.sensitive]
     for name in [*others, *([job.mapping.label] if job.mapping.label else [])]:
         missing.setdefault(name, profiles.categories(current, name).missing)
@@ -81,4 +85,42 @@ def _facts(
         schema=current.schema,
         reference_schema=reference.schema if reference else None,
         reference_rows=reference.rows if reference else None,
+        repeated_whole=_repeated_whole(current, identity, fields),
+        rules=quality_rules.count_rules(current, read_rules(fields.items("rules"))),
+        outside=_outside(current, reference, job, fields),
+        **_ages(job, current, fields),
     )
+
+
+def _repeated_whole(source: Source, identity: list[str], fields: Fields) -> int | None:
+    everything = sorted(source.schema)
+    if not fields.has("identity") or set(identity) == set(everything):
+        return None
+    return rows.repeated(source, everything)
+
+
+def _outside(
+    current: Source, reference: Source | None, job: CheckJob, fields: Fields
+) -> dict[str, Outside]:
+    if not fields.flag("ranges", False) or reference is None:
+        return {}
+    numeric = [
+        name
+        for name in job.mapping.features
+        if name not in job.mapping.categorical
+        and current.schema.get(name) == reference.schema.get(name) == "numeric"
+    ]
+    return quality_rules.outside(current, reference, numeric)
+
+
+def _ages(job: CheckJob, source: Source, fields: Fields) -> dict[str, Any]:
+    if not fields.has("freshness"):
+        return {}
+    if job.mapping.time is None:
+        raise Invalid("freshness needs the column of time", field="mapping.time")
+    newest, timeless = quality_rules.newest(source, job.mapping.time)
+    return {
+        "newest": rfc3339(newest) if newest else None,
+        "as_of": job.as_of,
+        "timeless": timeless,
+    }

@@ -1,70 +1,44 @@
 """Whether the data are what they are taken for: complete, unrepeated, of the declared shape."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from monitoring.engine import statistics
+from monitoring.engine.checks.data_quality import declared
+from monitoring.engine.checks.data_quality.declared import share
+from monitoring.engine.checks.data_quality.facts import Facts
 from monitoring.engine.documents import Fields
-from monitoring.engine.plots import bar_plot
+from monitoring.engine.plots import bar_plot, interval_plot
 from monitoring.engine.results import (
     BETWEEN,
-    NO_DENOMINATOR,
     NOT_AVAILABLE,
     CheckResult,
     MeasurementValue,
 )
 
-FIELDS = ("level", "identity", "schema", "rules", "freshness", "volume")
+__all__ = ["FIELDS", "Facts", "measure"]
 
-
-@dataclass(frozen=True)
-class Facts:
-    """Counts over a dataset, and beside a reference if there is one.
-
-    `missing` and `distinct` are by column; `identity` the columns by which rows count as the same;
-    `schema` and `reference_schema` map a column to its kind.
-    """
-
-    rows: int
-    missing: Mapping[str, int]
-    distinct: Mapping[str, int]
-    positives: int | None
-    labelled: int | None
-    identity: Sequence[str]
-    repeated: int
-    shared: int | None
-    schema: Mapping[str, str]
-    reference_schema: Mapping[str, str] | None
-    reference_rows: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **{name: getattr(self, name) for name in ("rows", "positives", "labelled")},
-            "missing": dict(self.missing),
-            "distinct": dict(self.distinct),
-            "identity": list(self.identity),
-            "repeated": self.repeated,
-            "shared": self.shared,
-            "schema": dict(self.schema),
-            "reference_schema": dict(self.reference_schema) if self.reference_schema else None,
-            "reference_rows": self.reference_rows,
-        }
+FIELDS = ("level", "identity", "schema", "rules", "freshness", "volume", "ranges")
 
 
 def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
     """`rows`, `missing_rate` by feature, `duplicate_rate`, `leakage_rate` (rows that the reference
-    also has), `base_rate`, `schema_match` (1 or 0), `constant_features`.
+    also has), `base_rate`, `schema_match` (1 or 0), `constant_features`, `volume_ratio` to the
+    reference; and what was declared.
 
-    `config`: `level` (0.95); `identity`, the columns by which two rows are the same (by default
-    features, label and sensitive attributes).
+    `config`, all optional: `level` (0.95); `identity`, the columns by which two rows are the same
+    (by default features, label and sensitive attributes; if declared, `duplicate_row_rate` counts
+    whole rows); `rules` (see `monitoring.engine.rules`), each a `rule_share`, with `rules_broken`;
+    `schema`, kinds by column (`declared_schema_match`); `freshness` (`age_days`, and `fresh` if it
+    has `most_days`); `volume` with `least` and `most` rows (`volume_kept`); `ranges`
+    (`out_of_range_rate` against the reference).
 
     Raises:
         Invalid: naming the field of `config`.
     """
-    level = Fields(config, "config", FIELDS).number("level", 0.95, above=0.5, to=0.9999)
+    fields = Fields(config, "config", FIELDS)
+    level = fields.number("level", 0.95, above=0.5, to=0.9999)
     missing = [
-        _share("missing_rate", {"feature": name}, count, facts.rows, level)
+        share("missing_rate", {"feature": name}, count, facts.rows, level)
         for name, count in facts.missing.items()
     ]
     measurements = [
@@ -73,26 +47,31 @@ def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
         ),
         *missing,
         *_largest(missing),
-        _share("duplicate_rate", {}, facts.repeated, facts.rows, level),
+        share("duplicate_rate", {}, facts.repeated, facts.rows, level),
         _leakage(facts, level),
         _balance(facts, level),
         _schema(facts),
         _constant(facts),
+        *_whole(facts, level),
+        *declared.volume(facts, fields),
+        *declared.schema(facts, fields.mapping("schema")),
+        *declared.freshness(facts, fields),
+        *declared.ranges(facts, level),
+        *declared.rules(facts, level),
     ]
     bars = [(m.slice["feature"], m.value) for m in missing if m.value is not None]
     title = "Share of missing values by column"
-    return CheckResult(measurements, [bar_plot("missing", title, bars, "column", "rate")])
+    plots = [bar_plot("missing", title, bars, "column", "rate")]
+    kept = [(one.slice["rule"], one) for one in measurements if one.metric == "rule_share"]
+    if kept:
+        plots.append(interval_plot("rules", "Rows that keep each rule", kept, "share"))
+    return CheckResult(measurements, plots)
 
 
-def _share(metric: str, about: Mapping[str, str], k: int, n: int, level: float) -> MeasurementValue:
-    if not n:
-        return MeasurementValue(
-            metric, about, None, n=0, undefined_reason=NO_DENOMINATOR, unit="rate"
-        )
-    interval = statistics.wilson(k, n, level)
-    return MeasurementValue(
-        metric, about, k / n, interval.lower, interval.upper, level, n, method="wilson", unit="rate"
-    )
+def _whole(facts: Facts, level: float) -> list[MeasurementValue]:
+    if facts.repeated_whole is None:
+        return []
+    return [share("duplicate_row_rate", {}, facts.repeated_whole, facts.rows, level)]
 
 
 def _largest(missing: Sequence[MeasurementValue]) -> list[MeasurementValue]:
@@ -121,13 +100,13 @@ def _leakage(facts: Facts, level: float) -> MeasurementValue:
         return MeasurementValue(
             "leakage_rate", {}, None, n=facts.rows, undefined_reason=NOT_AVAILABLE, unit="rate"
         )
-    return _share("leakage_rate", {}, facts.shared, facts.rows, level)
+    return share("leakage_rate", {}, facts.shared, facts.rows, level)
 
 
 def _balance(facts: Facts, level: float) -> MeasurementValue:
     if facts.positives is None or facts.labelled is None:
         return MeasurementValue("base_rate", {}, None, undefined_reason=NOT_AVAILABLE, unit="rate")
-    return _share("base_rate", {}, facts.positives, facts.labelled, level)
+    return share("base_rate", {}, facts.positives, facts.labelled, level)
 
 
 def _schema(facts: Facts) -> MeasurementValue:

@@ -1,0 +1,216 @@
+"""Counting the rows that keep declared rules, where the data lie."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kernel.errors import CountersignError, Invalid
+from monitoring.engine.checks.data_quality.facts import Outside, RuleCount
+from monitoring.engine.rules import DataRule, Scalar
+from monitoring.engine.sources import Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_NEED = {"numeric": "a number", "text": "a text", "boolean": "true or false", "time": "an instant"}
+
+
+def check_rules(rules: Sequence[DataRule], schema: Mapping[str, str]) -> None:
+    """Compare the rules with the data's columns.
+
+    Raises:
+        Invalid: naming the field of a rule that the data cannot keep or break.
+    """
+    for index, rule in enumerate(rules):
+        path = f"config.rules[{index}]"
+        for field, name in zip(("column", "other"), rule.columns(), strict=False):
+            if name not in schema:
+                raise Invalid(f"the data have no column {name!r}", field=f"{path}.{field}")
+        kind = schema[rule.column]
+        if rule.rule == "between" and kind not in ("numeric", "text", "time"):
+            raise Invalid(f"column {rule.column!r} is {kind}", field=f"{path}.column")
+        if rule.rule == "matches" and kind != "text":
+            raise Invalid(f"column {rule.column!r} is {kind}, not text", field=f"{path}.column")
+        if rule.rule == "less_than_column" and schema[rule.other] != kind:
+            raise Invalid(
+                f"column {rule.other!r} is {schema[rule.other]}, {rule.column!r} is {kind}",
+                field=f"{path}.other",
+            )
+        for name in ("least", "most"):
+            _fitting(getattr(rule, name), kind, f"{path}.{name}")
+        for place, value in enumerate(rule.values):
+            _fitting(value, kind, f"{path}.values[{place}]")
+
+
+def _fitting(value: Scalar | None, kind: str, path: str) -> Any:
+    """The value as the column's kind compares it."""
+    if value is None:
+        return None
+    if kind == "time":
+        return _instant(value, path)
+    wanted = {"numeric": (int, float), "text": (str,), "boolean": (bool,)}.get(kind, ())
+    if not isinstance(value, wanted) or (kind == "numeric" and isinstance(value, bool)):
+        raise Invalid(f"expected {_NEED.get(kind, 'nothing')}", field=path)
+    return value
+
+
+def _instant(value: Scalar, path: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise Invalid("expected an instant, as 2026-11-20", field=path) from error
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def count_rules(source: Source, rules: Sequence[DataRule]) -> list[RuleCount]:
+    """Count each rule: all but uniqueness in one pass over the rows.
+
+    Raises:
+        Invalid: naming the field of a rule that does not fit the data.
+    """
+    check_rules(rules, source.schema)
+    together: dict[str, Any] = {}
+    for index, rule in enumerate(rules):
+        if rule.rule == "unique":
+            continue
+        about, kept = _expressions(source, rule, index)
+        together[f"rows{index}"] = about.ifelse(1, 0).sum()
+        together[f"kept{index}"] = (about & kept).ifelse(1, 0).sum()
+    found = {}
+    if together:
+        found = source.table.aggregate(**together).to_pyarrow().to_pylist()[0]
+    counted = []
+    for index, rule in enumerate(rules):
+        if rule.rule == "unique":
+            counted.append(_unique(source, rule))
+        else:
+            sizes = int(found[f"rows{index}"] or 0), int(found[f"kept{index}"] or 0)
+            counted.append(RuleCount(rule, *sizes))
+    return counted
+
+
+def _known(column: "ir.Value") -> "ir.Value":
+    """Is there a value? Not-a-number is none."""
+    if column.type().is_floating():
+        return column.notnull() & ~column.isnan().fill_null(False)
+    return column.notnull()
+
+
+def _expressions(source: Source, rule: DataRule, index: int) -> tuple["ir.Value", "ir.Value"]:
+    """Whether a row is one that the rule is about, and whether it keeps it."""
+    import ibis
+
+    column, kind = source.table[rule.column], source.schema[rule.column]
+    known = _known(column)
+    path = f"config.rules[{index}]"
+    if rule.rule == "not_null":
+        return ibis.literal(True), known
+    if kind == "time":
+        column = column.cast("timestamp")
+    if rule.rule == "between":
+        low, high = (_fitting(getattr(rule, end), kind, f"{path}.{end}") for end in _ENDS)
+        kept = ibis.literal(True)
+        if low is not None:
+            kept = kept & (column >= low)
+        if high is not None:
+            kept = kept & (column <= high)
+    elif rule.rule == "in":
+        values = [_fitting(one, kind, f"{path}.values") for one in rule.values]
+        kept = column.isin(values)
+    elif rule.rule == "matches":
+        _check_pattern(source, rule.pattern, f"{path}.pattern")
+        kept = column.re_search(_anchored(rule.pattern))
+    else:
+        other = source.table[rule.other]
+        known = known & _known(other)
+        if kind == "time":
+            other = other.cast("timestamp")
+        kept = column <= other if rule.or_equal else column < other
+    return known, kept.fill_null(False)
+
+
+_ENDS = ("least", "most")
+
+
+def _anchored(pattern: str) -> str:
+    return rf"\A(?:{pattern})\z"
+
+
+def _check_pattern(source: Source, pattern: str, path: str) -> None:
+    """DuckDB matches by RE2, in time that is linear in the text; others may not."""
+    import ibis
+
+    if source.backend.name != "duckdb":
+        raise Invalid("patterns are matched in files alone", field=path)
+    try:
+        source.backend.execute(ibis.literal("").re_search(_anchored(pattern)))
+    except CountersignError:
+        raise
+    except Exception as error:
+        raise Invalid("not a pattern that RE2 reads", field=path) from error
+
+
+def _unique(source: Source, rule: DataRule) -> RuleCount:
+    """Rows whose value no other row has."""
+    table = source.table.select(value=source.table[rule.column])
+    counted = table.filter(_known(table.value)).group_by("value").agg(n=table.count())
+    row = counted.aggregate(rows=counted.n.sum(), kept=(counted.n == 1).ifelse(1, 0).sum())
+    found = row.to_pyarrow().to_pylist()[0]
+    return RuleCount(rule, int(found["rows"] or 0), int(found["kept"] or 0))
+
+
+def outside(source: Source, reference: Source, names: Sequence[str]) -> dict[str, Outside]:
+    """How many finite numbers of each column lie beyond all of the reference's."""
+    if not names:
+        return {}
+    ends = _ends(reference, names)
+    together: dict[str, Any] = {}
+    for index, name in enumerate(names):
+        column = source.table[name].cast("float64")
+        finite = _finite(column)
+        low, high = ends[name]
+        together[f"rows{index}"] = finite.ifelse(1, 0).sum()
+        for side, beyond in (("below", low), ("above", high)):
+            if beyond is None:
+                continue
+            over = column < beyond if side == "below" else column > beyond
+            together[f"{side}{index}"] = (finite & over).ifelse(1, 0).sum()
+    found = source.table.aggregate(**together).to_pyarrow().to_pylist()[0]
+    return {
+        name: Outside(
+            *(int(found.get(f"{part}{index}") or 0) for part in ("rows", "below", "above"))
+        )
+        for index, name in enumerate(names)
+    }
+
+
+def _finite(column: "ir.Value") -> "ir.Value":
+    return (column.notnull() & ~column.isnan() & ~column.isinf()).fill_null(False)
+
+
+def _ends(source: Source, names: Sequence[str]) -> dict[str, tuple[float | None, float | None]]:
+    together = {}
+    for index, name in enumerate(names):
+        column = source.table[name].cast("float64")
+        kept = _finite(column).ifelse(column, None)
+        together[f"low{index}"], together[f"high{index}"] = kept.min(), kept.max()
+    found = source.table.aggregate(**together).to_pyarrow().to_pylist()[0]
+    return {name: (found[f"low{i}"], found[f"high{i}"]) for i, name in enumerate(names)}
+
+
+def newest(source: Source, name: str) -> tuple[datetime | None, int]:
+    """The newest instant of a column, in UTC, and how many rows have none.
+
+    Raises:
+        Invalid: the column holds no instants.
+    """
+    column = source.table[name]
+    kind = column.type()
+    if kind.is_string():
+        column = column.try_cast("timestamp")
+    elif not (kind.is_timestamp() or kind.is_date()):
+        raise Invalid(f"column {name!r} holds no instants", field="mapping.time")
+    table = source.table.select(at=column.cast("timestamp"))
+    found = table.aggregate(newest=table.at.max(), n=table.at.count()).to_pyarrow().to_pylist()[0]
+    moment = found["newest"]
+    return moment.replace(tzinfo=UTC) if moment else None, source.rows - int(found["n"])
