@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from hashlib import sha256
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from kernel.errors import Invalid
 from kernel.moments import parse_rfc3339, rfc3339
@@ -46,10 +46,10 @@ def pseudonymise(source: IO[bytes], target: IO[bytes], pepper: bytes, model: str
     Raises:
         Invalid: naming the file, the line and the column. No value of the file is repeated.
     """
-    text = io.TextIOWrapper(_Kept(source), encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(io.BufferedReader(_Kept(source)), encoding="utf-8-sig", newline="")
     # A column's width is bounded below; the module's own bound would be met first.
     reader = csv.reader(text, strict=True)
-    out = io.TextIOWrapper(_Kept(target), encoding="utf-8", newline="", write_through=True)
+    out = io.TextIOWrapper(io.BufferedWriter(_Kept(target)), encoding="utf-8", newline="")
     writer = csv.writer(out, lineterminator="\n")
     count = 0
     try:
@@ -72,7 +72,7 @@ def pseudonymise(source: IO[bytes], target: IO[bytes], pepper: bytes, model: str
     return count
 
 
-class _Kept(io.BufferedIOBase):
+class _Kept(io.RawIOBase):
     """A stream that a text layer above it does not close with itself."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -84,12 +84,12 @@ class _Kept(io.BufferedIOBase):
     def writable(self) -> bool:
         return True
 
-    def read(self, size: int | None = -1) -> bytes:
-        return self._stream.read(-1 if size is None else size)
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
-    read1 = read
-
-    def write(self, data: "bytes | bytearray | memoryview") -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         return self._stream.write(bytes(data))
 
 

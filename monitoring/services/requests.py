@@ -14,7 +14,7 @@ from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
 from monitoring.engine import loaders
 from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch, Window
-from monitoring.services import comparing
+from monitoring.services import comparing, references
 from registry import locations
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
@@ -99,13 +99,14 @@ def prepare(
     checked = configs.parse(kind, config or {})
     mapping = {} if kind in configs.NEED_NO_COLUMNS else current_mapping(version)
     configs.check_mapping(kind, mapping, checked)
-    if reference is None and kind in configs.NEED_REFERENCE:
+    if reference is None and references.needed(kind, checked):
         raise Invalid(f"a check of {kind} compares with a reference; name one", field="reference")
     if reference is not None:
         if kind not in configs.TAKE_REFERENCE:
             raise Invalid(f"a check of {kind} takes no reference", field="reference")
         need_bytes(reference, "reference")
     checked = comparing.resolved(version, checked)
+    checked = references.resolved(version, kind, checked, reference)
     return Question(kind, _with_grade(version, kind, checked, mapping), mapping, reference)
 
 

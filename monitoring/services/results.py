@@ -36,6 +36,7 @@ class Kept:
     outcome: dict[str, Any]
     cube: Stored
     files: list[KeptFile]
+    public_cube: Stored | None = None
 
     @property
     def result_digest(self) -> str:
@@ -62,7 +63,10 @@ def store_files(outcome: "CheckOutcome") -> Kept:
         )
         for one in outcome.attachments
     ]
-    return Kept(outcome.to_json(), cube, files)
+    shown = None
+    if outcome.public_cube is not None:
+        shown = put(io.BytesIO(outcome.public_cube), limit=limit, field="public_cube")
+    return Kept(outcome.to_json(), cube, files, shown)
 
 
 def keep(run: CheckRun, kept: Kept, *, at: datetime, actor: Actor) -> None:
@@ -79,6 +83,7 @@ def keep(run: CheckRun, kept: Kept, *, at: datetime, actor: Actor) -> None:
     run.leased_until, run.finished_at = None, at
     run.progress, run.stage, run.error = 1.0, "done", ""
     run.cube = blob_of(kept.cube, at)
+    run.public_cube = blob_of(kept.public_cube, at) if kept.public_cube else None
     run.result_digest = kept.result_digest
     run.is_addendum = run.version.frozen_at is not None
     for name in ("grade", "engine", "libraries", "seed", "rows", "plots", "notes", "timings"):

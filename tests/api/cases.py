@@ -6,6 +6,7 @@ from typing import Any
 
 from tests import factories as f
 from tests.api.scene import Scene, later
+from tests.monitoring import helpers
 
 Made = Callable[[Scene], Any]
 _MODEL = "models/<slug:name>/"
@@ -103,8 +104,25 @@ def _monitor(s: Scene) -> dict[str, Any]:
         "reference": None,
         "min_rows": 10,
         "consecutive": 1,
+        "window": "batch",
         "silent_after_seconds": 86_400,
+        "silent_after_windows": 3,
+        "wait_seconds": 0,
         "effect": "no_new_deployment",
+        "backtest": None,
+    }
+
+
+_PAST = {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}
+
+
+def _backtest(s: Scene) -> dict[str, Any]:
+    helpers.batch(s.monitor)
+    watched = ("name", "kind", "limits", "config", "reference", "window", "min_rows", "consecutive")
+    return {
+        **{name: value for name, value in _monitor(s).items() if name in (*s.place, *watched)},
+        **_PAST,
+        "dataset": None,
     }
 
 
@@ -292,7 +310,15 @@ CASES: dict[str, Case] = {
         },
     ),
     "POST check-runs/<uuid:id>/cancel/": Case(_at("check-runs/{s.run.pk}/cancel/")),
+    "POST check-runs/<uuid:id>/retry/": Case(_at("check-runs/{s.ended_run.pk}/retry/")),
     "POST monitors/": Case(_at("monitors/"), _monitor),
+    "POST monitors/backtests/": Case(_at("monitors/backtests/"), _backtest),
+    "POST monitors/<uuid:id>/arm/": Case(
+        _at("monitors/{s.unarmed.pk}/arm/"), lambda s: {"backtest": str(s.backtest.pk)}
+    ),
+    "POST monitors/<uuid:id>/backfill/": Case(
+        _at("monitors/{s.monitor.pk}/backfill/"), _is(**_PAST)
+    ),
     "POST monitors/<uuid:id>/end/": Case(_at("monitors/{s.monitor.pk}/end/")),
     "POST breaches/<uuid:id>/resolve/": Case(
         _at("breaches/{s.breach.pk}/resolve/"), _is(resolution="it was a false alarm")

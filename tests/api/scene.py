@@ -10,7 +10,8 @@ from audit.webhooks import add_webhook_endpoint
 from governance.models import PolicyBinding, Review
 from governance.services import findings, incidents, suspensions, waivers
 from kernel.moments import now, rfc3339
-from monitoring.models import Breach, CheckRun, Monitor
+from monitoring import services
+from monitoring.models import Backtest, Breach, CheckRun, Monitor
 from registry import services as registry
 from tests import factories as f
 from tests.governance import world as worlds
@@ -92,6 +93,35 @@ class Scene:
     @cached_property
     def run(self) -> CheckRun:
         return helpers.request(self.version, data=self.dataset)
+
+    @cached_property
+    def ended_run(self) -> CheckRun:
+        return helpers.finish(self.run)
+
+    @cached_property
+    def unarmed(self) -> Monitor:
+        """A monitor whose wanted effect takes a backtest."""
+        return helpers.monitor(
+            self.version, environment=self.world.environment, name="unarmed", effect="stop"
+        )
+
+    @cached_property
+    def backtest(self) -> Backtest:
+        """One of the unarmed monitor's definition that has judged a batch."""
+        helpers.batch(self.unarmed)
+        made = services.request_backtest(
+            self.version,
+            **self._rows,
+            name="unarmed",
+            kind="performance",
+            limits=[helpers.LIMIT],
+            min_rows=10,
+            since=helpers.START,
+            until=helpers.START + helpers.DAY,
+            actor=helpers.developer(),
+        )
+        helpers.finish(made.windows.get().run)
+        return made
 
     @cached_property
     def waiver(self) -> Any:

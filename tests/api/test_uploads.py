@@ -90,7 +90,7 @@ class TestObservations:
     def test_a_digest_that_is_not_the_files(self, scene: Scene) -> None:
         before = written()
         answer = send(scene, "observations/", **self.parts(scene, digest=OTHER))
-        refused(answer, "file", status=422)
+        refused(answer, "digest", status=422)
         assert written() == before
 
     def test_json_is_not_taken(self, scene: Scene) -> None:

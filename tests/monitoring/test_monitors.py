@@ -85,7 +85,8 @@ def test_a_wrong_batch_is_named():
         ({"window_end": helpers.START}, Invalid, "window_end"),
         ({"use": factories.default_use(factories.make_model())}, Invalid, "use"),
         ({"media_type": "image/gif"}, Unprocessable, "media_type"),
-        ({"digest": "0" * 64}, Unprocessable, "file"),
+        ({"digest": "0" * 64}, Unprocessable, "digest"),
+        ({"kind": "gossip"}, Invalid, "kind"),
     ):
         with pytest.raises(error) as caught:
             helpers.batch(watch, **fields)

@@ -228,7 +228,7 @@ def _pace(counts: Counts, how: _Measure) -> list[MeasurementValue]:
                 n=timed,
                 method="interpolated within bins of seconds",
                 unit="seconds",
-            )  # fmt: skip
+            )
         )
     overrides = sum(hits for hits, _ in counts.bins)
     slow = (overrides - counts.fast[0], timed - counts.fast[1])
@@ -258,10 +258,9 @@ def _trend(counts: Counts, how: _Measure) -> list[MeasurementValue]:
         return [_missing("override_rate_change")]
     total = sum(counts.days[day][1] for day in days)
     before, place = 0, 0
-    for place, day in enumerate(days[:-1], start=1):
-        before += counts.days[day][1]
-        if 2 * before >= total:
-            break
+    while place < len(days) - 1 and 2 * before < total:
+        before += counts.days[days[place]][1]
+        place += 1
     halves = [_summed(counts.days[day] for day in part) for part in (days[:place], days[place:])]
     return [
         how.difference(
@@ -332,16 +331,16 @@ def _plots(
                 [(name, float(n)) for name, (_, n) in bars],
                 "seconds",
                 "decisions",
-            )  # fmt: skip
+            )
         )
     if len(counts.days) > 1:
-        rates = [
+        by_day = [
             (float(place), hits / n)
             for place, (_, (hits, n)) in enumerate(sorted(counts.days.items()), start=1)
             if n >= how.minimum
         ]
-        if len(rates) > 1:
-            line = [("override rate", rates)]
+        if len(by_day) > 1:
+            line = [("override rate", by_day)]
             plots.append(
                 line_plot("override-by-day", "Override rate day by day", line, "day", "rate")
             )
