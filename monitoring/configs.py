@@ -5,6 +5,9 @@ Of every kind:
     grade              "recomputed" or "re-performed"; by default the highest the version admits
     filters            [{"column", "equals"} or {"column", "least", "below"}]: rows that are meant
     reference_filters  the same for the reference
+    reference_run      {"run", "side"}: the stored profiles of an earlier run (of drift or data
+                       quality) stand in for the reference; side "dataset", or "reference" for
+                       what that run itself compared with
 
 The rest goes to the check itself; see `OWN` and the check's own documentation.
 """
@@ -13,14 +16,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kernel.errors import Invalid
-from monitoring import performance_config
+from monitoring import fairness_config, performance_config
 from monitoring.engine import effects
 from monitoring.engine.documents import Fields
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.rules import read_rules
 from monitoring.engine.sources import Filter
 
-COMMON: Final = ("grade", "filters", "reference_filters")
+COMMON: Final = ("grade", "filters", "reference_filters", "reference_run")
 GRADES: Final = ("recomputed", "re-performed")
 MEDIA_TYPES: Final = {
     "application/vnd.apache.parquet": "parquet",
@@ -29,6 +32,7 @@ MEDIA_TYPES: Final = {
 }
 TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
+REFERENCE_SIDES: Final = ("dataset", "reference")
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
 NEED_MODEL: Final = frozenset({"explainability"})
 NEED_NO_COLUMNS: Final = frozenset({"oversight"})
@@ -36,7 +40,7 @@ NEED_NO_COLUMNS: Final = frozenset({"oversight"})
 
 COLUMN_KINDS: Final = ("numeric", "boolean", "text", "time", "other")
 
-Rule = Callable[[Fields, str], None]
+Rule = Callable[[Fields, str], object]
 
 
 def _flag(fields: Fields, name: str) -> None:
@@ -112,10 +116,7 @@ def _importance(fields: Fields, name: str) -> None:
 
 
 def _window(fields: Fields, name: str) -> None:
-    if isinstance(fields.raw(name), str):
-        fields.choice(name, effects.WINDOWS)
-    else:
-        fields.number(name, None, above=0)
+    effects.read_window(fields, name)
 
 
 def _schema(fields: Fields, name: str) -> None:
@@ -151,7 +152,7 @@ _GROUPS: Final[dict[str, Rule]] = {
 }
 OWN: Final[dict[str, dict[str, Rule]]] = {
     "performance": {**_GROUPS, **performance_config.OWN, **performance_config.SCORING},
-    "fairness": {**_GROUPS, **performance_config.SCORING},
+    "fairness": {**_GROUPS, **fairness_config.OWN, **performance_config.SCORING},
     "drift": {
         "level": _level,
         "minimum": _between(1, 10_000_000),
@@ -177,6 +178,7 @@ OWN: Final[dict[str, dict[str, Rule]]] = {
         "rules": _rules,
         "freshness": _freshness,
         "volume": _volume,
+        "ranges": _flag,
     },
     "oversight": {
         "level": _level,
@@ -200,11 +202,25 @@ def parse(kind: str, config: object, path: str = "config") -> dict[str, Any]:
     for name in ("filters", "reference_filters"):
         for index, one in enumerate(fields.items(name)):
             Filter.from_json(one, f"{fields.name(name)}[{index}]")
+    if fields.has("reference_run"):
+        _reference_run(fields, kind)
     for name, rule in own.items():
         if fields.has(name):
             rule(fields, name)
     assert isinstance(config, Mapping)
     return {str(name): value for name, value in config.items() if value is not None}
+
+
+def _reference_run(fields: Fields, kind: str) -> None:
+    path = fields.name("reference_run")
+    if kind not in NEED_REFERENCE:
+        raise Invalid(f"a check of {kind} takes no reference run", field=path)
+    if fields.has("reference_filters"):
+        raise Invalid("stored profiles cannot be filtered", field=fields.name("reference_filters"))
+    # A resolved one also holds the run's cube and grade.
+    told = Fields(fields.raw("reference_run"), path, ("run", "side", "cube", "grade"))
+    told.text("run")
+    told.choice("side", REFERENCE_SIDES, "dataset")
 
 
 def of_check(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,6 +246,8 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
     if kind == "fairness" and declared.task != "classification":
         raise Invalid("fairness is of decisions, not of numbers", field="mapping.task")
     known = {one.name for one in declared.sensitive}
+    if kind == "fairness":
+        fairness_config.check_mapping(config, known, {one.name for one in declared.controls})
     if kind == "performance":
         known |= {one.name for one in declared.controls}
         _fits_task(declared, config)

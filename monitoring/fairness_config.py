@@ -10,16 +10,17 @@ ll144        {"mode", "groupings", "exclude_below"}: rates and impact ratios of 
              Local Law 144
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Final, Literal, cast
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields
 from monitoring.fairness_metrics import DEFAULT, KNOWN, SELECTION_RATE, SHARES
 
 Mode = Literal["selection", "scoring"]
-REFERENCES = ("highest", "largest")
+REFERENCES: Final = ("highest", "largest")
+_NO_ATTRIBUTE: Final = "{!r} is no sensitive attribute of the mapping"
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,46 @@ def ll144(fields: Fields, name: str = "ll144") -> LocalLaw144 | None:
         share = 0.0
     mode = cast(Mode, own.choice("mode", ("selection", "scoring"), "selection"))
     return LocalLaw144(mode, tuple(groupings), share)
+
+
+def check_mapping(
+    config: Mapping[str, Any], sensitive: Collection[str], controls: Collection[str]
+) -> None:
+    """Does the mapping declare the attributes and controls that a configuration names?
+
+    Raises:
+        Invalid: naming the part of the configuration.
+    """
+    fields = Fields(config, "config", tuple(config))
+    for index, one in enumerate(fields.texts("controls")):
+        if one not in controls:
+            raise Invalid(
+                f"{one!r} is no control of the mapping", field=f"config.controls[{index}]"
+            )
+    for name in reference(fields).named:
+        if name not in sensitive:
+            raise Invalid(_NO_ATTRIBUTE.format(name), field=f"config.reference.{name}")
+    law = ll144(fields)
+    for index, grouping in enumerate(law.groupings if law else ()):
+        for name in grouping:
+            if name not in sensitive:
+                where = f"config.ll144.groupings[{index}]"
+                raise Invalid(_NO_ATTRIBUTE.format(name), field=where)
+
+
+def _texts(fields: Fields, name: str) -> None:
+    fields.texts(name)
+
+
+def _flag(fields: Fields, name: str) -> None:
+    fields.flag(name, False)
+
+
+OWN: Final[dict[str, Callable[[Fields, str], object]]] = {
+    "metrics": metrics,
+    "reference": reference,
+    "controls": _texts,
+    "calibration": _flag,
+    "subgroups": subgroups,
+    "ll144": ll144,
+}

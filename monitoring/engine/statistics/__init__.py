@@ -13,7 +13,14 @@ from monitoring.engine.statistics.categories import chi_square_two_sample
 from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
 from monitoring.engine.statistics.proportions import mean_interval, newcombe, wilson
 from monitoring.engine.statistics.resampling import multinomial, percentile, permutation_p
-from monitoring.engine.statistics.spreads import katz, ratio_interval, spread_interval
+from monitoring.engine.statistics.spreads import (
+    around,
+    katz,
+    of_logarithms,
+    of_sum,
+    ratio_interval,
+    spread_interval,
+)
 
 __all__ = [
     "REPLICATES",
@@ -22,6 +29,7 @@ __all__ = [
     "Floats",
     "Interval",
     "area_under_curve",
+    "around",
     "benjamini_hochberg",
     "chi_square_two_sample",
     "generator",
@@ -30,6 +38,8 @@ __all__ = [
     "mean_interval",
     "multinomial",
     "newcombe",
+    "of_logarithms",
+    "of_sum",
     "percentile",
     "permutation_p",
     "ratio_interval",

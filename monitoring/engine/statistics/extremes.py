@@ -13,7 +13,7 @@ Close to 0 the upper end cannot fail, so that there the lower one has all of the
 unified approach of Feldman and Cousins 1998 does so for one normal mean).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,9 +91,9 @@ def between(sample: Sample) -> Contrasts:
     return Contrasts(sample, first, second)
 
 
-def to_overall(sample: Sample) -> Contrasts:
-    places = np.arange(sample.groups)
-    return Contrasts(sample, places, np.full(sample.groups, -1))
+def to_overall(sample: Sample, places: Sequence[int]) -> Contrasts:
+    """Of the groups at `places` to all groups of the sample together."""
+    return Contrasts(sample, np.asarray(places, np.intp), np.full(len(places), -1))
 
 
 def under_the_best(sample: Sample, place: int) -> Contrasts:

@@ -1,12 +1,20 @@
 """Fairness: the decisions of the model, group by group."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kernel.errors import Invalid
+from monitoring import fairness_config
 from monitoring.engine import cube
 from monitoring.engine.checks import fairness
+from monitoring.engine.cube.medians import above_median
+from monitoring.engine.documents import Fields
 from monitoring.engine.job import CheckJob
+from monitoring.engine.mapping import SensitiveAttribute
 from monitoring.engine.rescoring import open_scored
+from monitoring.engine.results import CheckResult
+from monitoring.engine.sources import Source
 from monitoring.engine.work import Clock, Worked, grade_of, need_label
 
 
@@ -19,12 +27,43 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
     try:
         if not scored.model and job.mapping.prediction is None:
             raise Invalid("fairness needs decisions", field="mapping.prediction")
-        clock("counting", 0.6)
-        counts = cube.contingency(scored.source, job.mapping)
-        clock("measuring", 0.7)
-        result = fairness.measure(counts, job.config, job.effective_seed())
+        aggregates, result = _measured(job, scored.source, clock)
         rows = scored.source.rows
     finally:
         scored.source.close()
-    aggregates = {"contingency": counts.to_json()}
     return Worked(aggregates, result, grade_of(scored), rows, [scored], [])
+
+
+def _measured(job: CheckJob, source: Source, clock: Clock) -> tuple[dict[str, Any], CheckResult]:
+    """Count what the configuration needs, and no more, and measure."""
+    clock("counting", 0.6)
+    fields = Fields(job.config, "config", tuple(job.config))
+    controls = _controls(job, fields)
+    counts = cube.contingency(source, job.mapping, controls)
+    aggregates: dict[str, Any] = {"contingency": counts.to_json()}
+    scores = above = None
+    if fields.flag("calibration", False):
+        scores = cube.score_cube(source, job.mapping)
+        aggregates["scores"] = scores.to_json() if scores else None
+    law = fairness_config.ll144(fields)
+    if law is not None and law.mode == "scoring":
+        above = above_median(source, job.mapping)
+        aggregates["above_median"] = above.to_json()
+    clock("measuring", 0.7)
+    result = fairness.measure(
+        counts,
+        job.config,
+        job.effective_seed(),
+        controls=[one.name for one in controls],
+        scores=scores,
+        above_median=above,
+    )
+    return aggregates, result
+
+
+def _controls(job: CheckJob, fields: Fields) -> Sequence[SensitiveAttribute]:
+    """The controls that strata are asked for, or all if subgroups are to be made of them too."""
+    named = fields.texts("controls")
+    search = fairness_config.subgroups(fields)
+    everything = search is not None and search.controls
+    return [one for one in job.mapping.controls if everything or one.name in named]

@@ -1,0 +1,172 @@
+"""Calibration within groups: do the scores of a group say how many of it are positive?"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from kernel.errors import Invalid
+from monitoring.engine import statistics
+from monitoring.engine.checks.fairness.settings import Settings
+from monitoring.engine.checks.performance.scores import calibration_error, calibration_table
+from monitoring.engine.cube import Group, ScoreCell, ScoreCube
+from monitoring.engine.mapping import UNKNOWN
+from monitoring.engine.plots import interval_plot, line_plot
+from monitoring.engine.results import (
+    BETWEEN,
+    INSUFFICIENT,
+    MISSING_GROUP,
+    CheckResult,
+    MeasurementValue,
+)
+from monitoring.engine.statistics import extremes, samples
+from monitoring.fairness_metrics import (
+    CALIBRATION_DIFFERENCE,
+    CALIBRATION_IN_THE_LARGE,
+    GROUP_CALIBRATION_ERROR,
+)
+
+_LINES = 6
+"""Groups whose curves are drawn, the largest first; more cannot be told apart."""
+
+
+def calibration(scores: ScoreCube | None, settings: Settings) -> CheckResult:
+    """For each group the expected calibration error over ten equal bins, and the mean score less
+    the rate of positives (calibration in the large), with the largest difference of the latter.
+
+    Raises:
+        Invalid: there are no scores of labelled rows.
+    """
+    if scores is None:
+        raise Invalid("calibration needs scores and outcomes", field="config.calibration")
+    result = CheckResult([])
+    for attributes in settings.groups.groupings:
+        _grouping(scores.by(attributes), settings, result)
+    return result
+
+
+def _grouping(scores: ScoreCube, settings: Settings, result: CheckResult) -> None:
+    attributes = scores.attributes
+    cells: dict[Group, list[ScoreCell]] = {}
+    for cell in scores.cells:
+        cells.setdefault(cell.group, []).append(cell)
+    squares = {one.group: one.squared for one in scores.moments}
+    errors, larges = [], []
+    for group in sorted(cells):
+        about = dict(zip(attributes, group, strict=True))
+        errors.append(_error(about, cells[group], scores.bins, settings))
+        larges.append(_large(about, cells[group], squares[group], settings))
+    difference = _difference(attributes, larges, settings)
+    result.measurements.extend([*errors, *larges, difference])
+    by, name = " and ".join(attributes).replace("_", " "), "_".join(attributes)
+    labelled = [(", ".join(one.slice.values()), one) for one in larges]
+    result.plots.append(
+        interval_plot(
+            f"{CALIBRATION_IN_THE_LARGE}_by_{name}",
+            f"Mean score less rate of positives, by {by}",
+            labelled,
+            "difference",
+        )
+    )
+    largest = sorted(cells, key=lambda group: -sum(cell.n for cell in cells[group]))[:_LINES]
+    curves = [
+        (
+            ", ".join(group),
+            [(mean, rate) for _, mean, rate in calibration_table(cells[group], scores.bins)],
+        )
+        for group in sorted(largest)
+    ]
+    result.plots.append(
+        line_plot(
+            f"calibration_by_{name}",
+            f"Calibration by {by}, in ten equal bins",
+            [*curves, ("ideal", [(0.0, 0.0), (1.0, 1.0)])],
+            "mean score",
+            "rate of positives",
+        )
+    )
+
+
+def _error(
+    about: dict[str, str], cells: Sequence[ScoreCell], bins: int, settings: Settings
+) -> MeasurementValue:
+    n = sum(cell.n for cell in cells)
+    few = n < settings.groups.least(GROUP_CALIBRATION_ERROR)
+    return MeasurementValue(
+        GROUP_CALIBRATION_ERROR,
+        about,
+        None if few else calibration_error(cells, bins),
+        n=n,
+        undefined_reason=INSUFFICIENT if few else None,
+        method="ten equal bins",
+        unit="rate",
+    )
+
+
+def _large(
+    about: dict[str, str], cells: Sequence[ScoreCell], squared: Decimal, settings: Settings
+) -> MeasurementValue:
+    n = sum(cell.n for cell in cells)
+    positives = sum(cell.n for cell in cells if cell.label)
+    total = sum((cell.score_sum for cell in cells), Decimal(0)) - positives
+    interval = statistics.mean_interval(float(total), float(squared), n, settings.level)
+    few = n < settings.groups.least(CALIBRATION_IN_THE_LARGE) or interval is None
+    return MeasurementValue(
+        CALIBRATION_IN_THE_LARGE,
+        about,
+        None if few else float(total) / n,
+        None if few or interval is None else interval.lower,
+        None if few or interval is None else interval.upper,
+        None if few else settings.level,
+        n,
+        undefined_reason=INSUFFICIENT if few else None,
+        method="normal",
+        unit="difference",
+        detail={"mean_score": (float(total) + positives) / n, "rate": positives / n},
+    )
+
+
+def _difference(
+    attributes: Sequence[str], larges: Sequence[MeasurementValue], settings: Settings
+) -> MeasurementValue:
+    def missing(one: MeasurementValue) -> bool:
+        return UNKNOWN in one.slice.values() and not settings.groups.include_missing
+
+    kept = [one for one in larges if one.value is not None and not missing(one)]
+    excluded = [
+        {
+            "group": dict(one.slice),
+            "reason": MISSING_GROUP if missing(one) else INSUFFICIENT,
+            "n": one.n,
+        }
+        for one in larges
+        if one not in kept
+    ]
+    sizes = [one.n or 0 for one in kept]
+    few = MeasurementValue(
+        CALIBRATION_DIFFERENCE,
+        dict.fromkeys(attributes, BETWEEN),
+        None,
+        n=sum(sizes),
+        undefined_reason=INSUFFICIENT,
+        unit="difference",
+        detail={"excluded": excluded, "groups": len(kept)},
+    )
+    if len(kept) < 2:
+        return few
+    z = statistics.z_of(settings.level)
+    values = [float(one.value or 0.0) for one in kept]
+    variances = [((float(one.upper or 0) - float(one.lower or 0)) / 2 / z) ** 2 for one in kept]
+    stream = statistics.generator(settings.seed, CALIBRATION_DIFFERENCE, *attributes)
+    drawn = samples.normal(values, variances, sizes, stream)
+    interval = extremes.largest([extremes.between(drawn)], settings.level)
+    return MeasurementValue(
+        CALIBRATION_DIFFERENCE,
+        few.slice,
+        max(values) - min(values),
+        interval.lower,
+        interval.upper,
+        settings.level,
+        few.n,
+        method="normal, max-t",
+        unit="difference",
+        detail=few.detail,
+    )

@@ -1,0 +1,226 @@
+"""Comparisons between the groups of a grouping, and of each group with everybody."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from monitoring.engine import statistics
+from monitoring.engine.checks.fairness.counting import HALVES, SHAPES, denominator, figure, parts
+from monitoring.engine.checks.fairness.frames import Frame
+from monitoring.engine.checks.fairness.groups import Compared
+from monitoring.engine.checks.fairness.settings import Settings
+from monitoring.engine.cube import Group
+from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementValue
+from monitoring.engine.statistics import Interval, extremes, samples
+from monitoring.engine.statistics.extremes import Contrasts
+from monitoring.engine.statistics.samples import Sample
+from monitoring.fairness_metrics import BALANCED_ACCURACY, SHARES, TREATMENT_EQUALITY, Comparison
+
+_WITHIN = "bootstrap within groups, max-t"
+
+
+class Comparer:
+    """Compares the groups of one grouping within one stratum. Draws and frames are made once."""
+
+    def __init__(self, compared: Compared, known: Frame | None, settings: Settings) -> None:
+        self.compared = compared
+        self._known = known
+        self._settings = settings
+        self._samples: dict[tuple[str, bool, tuple[Group, ...]], Sample] = {}
+        self._p_values: dict[tuple[str, tuple[Group, ...]], float | None] = {}
+
+    def compare(self, one: Comparison) -> MeasurementValue:
+        """The comparison, or why there is none; `detail` names the groups it leaves out."""
+        compared, kept = self.compared, self.compared.kept(*one.rates)
+        few = MeasurementValue(
+            one.name,
+            compared.between(),
+            None,
+            n=sum(denominator(one.rates[0], compared.tables[group]) for group in kept),
+            undefined_reason=INSUFFICIENT,
+            unit=one.unit,
+            detail={"excluded": compared.excluded(*one.rates), "groups": len(kept)},
+        )
+        if len(kept) < 2:
+            return few
+        values = self.values(one)
+        if values is None:
+            return replace(few, undefined_reason=NO_DENOMINATOR)
+        worst = self._worst(one, values)
+        value = sum(values.values()) / len(values) if one.mean else values[worst]
+        interval, method = self._interval(one, values, value)
+        return replace(
+            few,
+            value=value,
+            lower=interval.lower,
+            upper=interval.upper,
+            level=self._settings.level,
+            n=self.people(one),
+            undefined_reason=None,
+            method=f"fairlearn, {method}",
+            detail=self._detail(one, worst, kept),
+        )
+
+    def values(self, one: Comparison) -> dict[str, float] | None:
+        """Fairlearn's figure of each rate compared; None if one is undefined."""
+        frame, kept = self._known, self.compared.kept(*one.rates)
+        if any(kept != self.compared.kept(rate) for rate in one.rates):
+            frame = Frame(self.compared.cube, one.rates, kept, self._settings)
+        assert frame is not None
+        values = {rate: frame.compared(one, rate) for rate in one.rates}
+        found = {rate: value for rate, value in values.items() if value is not None}
+        return found if len(found) == len(values) else None
+
+    def contrasts(self, one: Comparison) -> list[Contrasts]:
+        """What the interval of the comparison is formed from: a family for each of its rates."""
+        return [self._contrasts(one, rate) for rate in one.rates]
+
+    def p_value(self, one: Comparison) -> float | None:
+        """Of a difference between groups, by permutation; the smaller of two doubled."""
+        kept = tuple(self.compared.kept(*one.rates))
+        found = [self._permuted(rate, kept) for rate in one.rates]
+        known = [p for p in found if p is not None]
+        return min(1.0, len(known) * min(known)) if known else None
+
+    def _permuted(self, rate: str, kept: tuple[Group, ...]) -> float | None:
+        if rate == BALANCED_ACCURACY:
+            return None
+        if (rate, kept) not in self._p_values:
+            k, n = self._counts(rate, kept)
+            stream = self._stream("permutation", rate)
+            self._p_values[rate, kept] = statistics.permutation_p(k, n, stream)
+        return self._p_values[rate, kept]
+
+    def _interval(
+        self, one: Comparison, values: dict[str, float], value: float
+    ) -> tuple[Interval, str]:
+        level, kept = self._settings.level, self.compared.kept(*one.rates)
+        if one.mean:
+            single = [replace(one, rates=(rate,), mean=False) for rate in one.rates]
+            found = [self._interval(part, values, values[part.rates[0]])[0] for part in single]
+            total = statistics.of_sum(
+                [
+                    (values[rate] / 2, Interval(each.lower / 2, each.upper / 2))
+                    for rate, each in zip(one.rates, found, strict=True)
+                ]
+            )
+            return Interval(max(0.0, total.lower), min(1.0, total.upper)), f"{_WITHIN}, mover"
+        if one.form in ("least", "greatest"):
+            form = extremes.least if one.form == "least" else extremes.greatest
+            interval = form(self._sample(one.rates[0], False, kept), level)
+            top = 1.0 if one.rates[0] != TREATMENT_EQUALITY else interval.upper
+            return Interval(max(0.0, interval.lower), min(top, interval.upper)), _WITHIN
+        two_shares = len(kept) == 2 and len(one.rates) == 1 and one.rates[0] in SHARES
+        if two_shares and one.against == "groups":
+            return self._of_two(one, kept)
+        return self.interval_of(one, self.contrasts(one), value)
+
+    def interval_of(
+        self, one: Comparison, families: list[Contrasts], value: float
+    ) -> tuple[Interval, str]:
+        """The interval of the worst of several families of contrasts."""
+        level = self._settings.level
+        if one.form == "ratio":
+            interval = statistics.around(statistics.of_logarithms(families, level), value)
+            # Nobody of a group was chosen: any ratio down to nothing is possible.
+            return interval if value else Interval(0.0, interval.upper), f"{_WITHIN} on logarithms"
+        interval = extremes.largest(families, level)
+        top = interval.upper if TREATMENT_EQUALITY in one.rates else min(1.0, interval.upper)
+        return Interval(min(interval.lower, value), max(top, value)), _WITHIN
+
+    def _of_two(self, one: Comparison, kept: Sequence[Group]) -> tuple[Interval, str]:
+        k, n = self._counts(one.rates[0], kept)
+        form = statistics.ratio_interval if one.form == "ratio" else statistics.spread_interval
+        return form(k, n, self._settings.level, self._stream("two", one.rates[0]))
+
+    def _contrasts(self, one: Comparison, rate: str) -> Contrasts:
+        kept = self.compared.kept(*one.rates)
+        logarithm = one.form == "ratio"
+        if one.against == "groups":
+            return extremes.between(self._sample(rate, logarithm, kept))
+        together = kept
+        if kept == self.compared.kept(rate):
+            tables = self.compared.tables
+            together = [g for g in self.compared.known() if denominator(rate, tables[g])]
+        places = [together.index(group) for group in kept]
+        return extremes.to_overall(self._sample(rate, logarithm, together), places)
+
+    def _sample(self, rate: str, logarithm: bool, groups: Sequence[Group]) -> Sample:
+        key = (rate, logarithm, tuple(groups))
+        if key not in self._samples:
+            stream = self._stream("sample", rate, logarithm)
+            if rate == BALANCED_ACCURACY:
+                halves = [samples.sample(*self._counts(one, groups), stream) for one in HALVES]
+                both = samples.average(*halves)
+                self._samples[key] = samples.logarithm(both) if logarithm else both
+            else:
+                shape = SHAPES[rate][int(logarithm)]
+                self._samples[key] = samples.sample(*self._counts(rate, groups), stream, shape)
+        return self._samples[key]
+
+    def _counts(self, rate: str, groups: Sequence[Group]) -> tuple[list[int], list[int]]:
+        pairs = [parts(rate, self.compared.tables[group]) for group in groups]
+        return [k for k, _ in pairs], [n for _, n in pairs]
+
+    def _stream(self, *names: object) -> Any:
+        return statistics.generator(self._settings.seed, *names, *self.compared.purpose())
+
+    def _worst(self, one: Comparison, values: dict[str, float]) -> str:
+        if one.form in ("ratio", "least"):
+            return min(one.rates, key=lambda rate: values[rate])
+        return max(one.rates, key=lambda rate: values[rate])
+
+    def people(self, one: Comparison) -> int:
+        """How many the comparison rests on."""
+        tables, kept = self.compared.tables, self.compared.kept(*one.rates)
+        if len(one.rates) > 1 or one.rates[0] == BALANCED_ACCURACY:
+            return sum(tables[group].labelled for group in kept)
+        return sum(denominator(one.rates[0], tables[group]) for group in kept)
+
+    def _detail(self, one: Comparison, worst: str, kept: Sequence[Group]) -> dict[str, Any]:
+        highest, lowest = self.compared.extremes(worst, kept)
+        detail: dict[str, Any] = {
+            "highest": self.compared.slice(highest),
+            "lowest": self.compared.slice(lowest),
+            "excluded": self.compared.excluded(*one.rates),
+            "groups": len(kept),
+        }
+        if one.against == "overall":
+            overall = self._known.overall(worst) if self._known else None
+            detail["overall"] = overall
+            if overall is not None:
+                detail["furthest"] = self.compared.slice(self._furthest(one, worst, kept, overall))
+        if len(one.rates) > 1:
+            detail["worst"] = worst
+        if one.form == "difference" and one.against == "groups" and not one.mean:
+            p = self.p_value(one)
+            if p is not None:
+                detail["p"] = p
+        return detail
+
+    def _furthest(self, one: Comparison, rate: str, kept: Sequence[Group], overall: float) -> Group:
+        def distance(group: Group) -> float:
+            value = figure(rate, self.compared.tables[group])
+            if one.form == "difference":
+                return abs(value - overall)
+            low, high = sorted((value, overall))
+            return -low / high if high else 0.0
+
+        return max(kept, key=distance)
+
+
+def left_out(measured: Sequence[MeasurementValue]) -> list[MeasurementValue]:
+    """Once more, undefined, each comparison for each group that had to be excluded from it."""
+    return [
+        MeasurementValue(
+            one.metric,
+            left["group"],
+            None,
+            n=left["n"],
+            undefined_reason=left["reason"],
+            method="excluded from the comparison",
+            unit=one.unit,
+        )
+        for one in measured
+        for left in one.detail["excluded"]
+    ]
