@@ -104,7 +104,7 @@ def _expressions(source: Source, rule: DataRule, index: int) -> tuple["ir.Value"
     known = _known(column)
     path = f"config.rules[{index}]"
     if rule.rule == "not_null":
-        return ibis.literal(True), known
+        return column.isnull() | column.notnull(), known
     if kind == "time":
         column = column.cast("timestamp")
     if rule.rule == "between":
@@ -153,7 +153,8 @@ def _check_pattern(source: Source, pattern: str, path: str) -> None:
 def _unique(source: Source, rule: DataRule) -> RuleCount:
     """Rows whose value no other row has."""
     table = source.table.select(value=source.table[rule.column])
-    counted = table.filter(_known(table.value)).group_by("value").agg(n=table.count())
+    table = table.filter(_known(table.value))
+    counted = table.group_by("value").agg(n=table.count())
     row = counted.aggregate(rows=counted.n.sum(), kept=(counted.n == 1).ifelse(1, 0).sum())
     found = row.to_pyarrow().to_pylist()[0]
     return RuleCount(rule, int(found["rows"] or 0), int(found["kept"] or 0))
