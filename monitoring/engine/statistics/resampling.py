@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitoring.engine.statistics.base import REPLICATES, Counts, Floats, Interval
+from monitoring.engine.statistics import base
+from monitoring.engine.statistics.base import Counts, Floats, Interval
 
 
 def permutation_p(
@@ -22,12 +23,12 @@ def permutation_p(
     n = np.asarray(sizes, np.int64)
     total = int(sum(successes))
     # "marginals" stays exact and fast for any size of the groups.
-    draws = rng.multivariate_hypergeometric(n, total, size=REPLICATES, method="marginals")
+    draws = rng.multivariate_hypergeometric(n, total, size=base.REPLICATES, method="marginals")
     largest = _largest_gap(draws / n, n)
     seen = float(_largest_gap((np.asarray(successes) / n)[np.newaxis, :], n)[0])
     # Equal gaps may differ in the last bit.
     at_least = int(np.count_nonzero(largest >= seen * (1 - 1e-12) - 1e-12))
-    return (1 + at_least) / (REPLICATES + 1)
+    return (1 + at_least) / (base.REPLICATES + 1)
 
 
 def _largest_gap(rates: Floats, sizes: Counts) -> Floats:
@@ -44,7 +45,7 @@ def multinomial(counts: Sequence[int], rng: np.random.Generator) -> Counts:
     """Bootstrap replicates of a table of counts, shape (replicates, cells)."""
     table = np.asarray(counts, np.int64)
     total = int(table.sum())
-    return np.asarray(rng.multinomial(total, table / total, size=REPLICATES), np.int64)
+    return np.asarray(rng.multinomial(total, table / total, size=base.REPLICATES), np.int64)
 
 
 def percentile(replicates: Floats, level: float) -> Interval | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.engine.statistics.base import REPLICATES, Floats
+from monitoring.engine.statistics import base
+from monitoring.engine.statistics.base import Floats
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def sample(
     sizes: Sequence[int],
     rng: np.random.Generator,
     shape: Shape = SHARE,
-    replicates: int = REPLICATES,
+    replicates: int | None = None,
 ) -> Sample:
     """Draw replicates of the figure `shape` of k/n for each group. Sizes are at least 1.
 
@@ -70,7 +71,8 @@ def sample(
     """
     k, n = np.asarray(successes, np.float64), np.asarray(sizes, np.float64)
     true = (k + 1) / (n + 2)
-    drawn = rng.binomial(n.astype(np.int64), true, size=(replicates, len(k))).astype(np.float64)
+    size = (replicates or base.REPLICATES, len(k))
+    drawn = rng.binomial(n.astype(np.int64), true, size=size).astype(np.float64)
     estimate, variance = _figures(k, n, shape)
     noise, noise_variance = _figures(drawn, n, shape)
     noise -= _figures(true * n, n, shape)[0]
@@ -110,12 +112,12 @@ def normal(
     variance: Sequence[float],
     sizes: Sequence[int],
     rng: np.random.Generator,
-    replicates: int = REPLICATES,
+    replicates: int | None = None,
 ) -> Sample:
     """Means of groups, whose deviations are normal."""
     values, spread = np.asarray(estimate, np.float64), np.asarray(variance, np.float64)
     weights = np.asarray(sizes, np.float64) / sum(sizes)
-    noise = rng.standard_normal((replicates, len(values))) * np.sqrt(spread)
+    noise = rng.standard_normal((replicates or base.REPLICATES, len(values))) * np.sqrt(spread)
     return Sample(
         values,
         spread,

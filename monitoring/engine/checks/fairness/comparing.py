@@ -96,15 +96,7 @@ class Comparer:
     ) -> tuple[Interval, str]:
         level, kept = self._settings.level, self.compared.kept(*one.rates)
         if one.mean:
-            single = [replace(one, rates=(rate,), mean=False) for rate in one.rates]
-            found = [self._interval(part, values, values[part.rates[0]])[0] for part in single]
-            total = statistics.of_sum(
-                [
-                    (values[rate] / 2, Interval(each.lower / 2, each.upper / 2))
-                    for rate, each in zip(one.rates, found, strict=True)
-                ]
-            )
-            return Interval(max(0.0, total.lower), min(1.0, total.upper)), f"{_WITHIN}, mover"
+            return self._of_mean(one, values)
         if one.form in ("least", "greatest"):
             form = extremes.least if one.form == "least" else extremes.greatest
             interval = form(self._sample(one.rates[0], False, kept), level)
@@ -116,10 +108,14 @@ class Comparer:
         return self.interval_of(one, self.contrasts(one), value)
 
     def interval_of(
-        self, one: Comparison, families: list[Contrasts], value: float
+        self,
+        one: Comparison,
+        families: list[Contrasts],
+        value: float,
+        level: float | None = None,
     ) -> tuple[Interval, str]:
         """The interval of the worst of several families of contrasts."""
-        level = self._settings.level
+        level = level or self._settings.level
         if one.form == "ratio":
             interval = statistics.around(statistics.of_logarithms(families, level), value)
             # Nobody of a group was chosen: any ratio down to nothing is possible.
@@ -127,6 +123,30 @@ class Comparer:
         interval = extremes.largest(families, level)
         top = interval.upper if TREATMENT_EQUALITY in one.rates else min(1.0, interval.upper)
         return Interval(min(interval.lower, value), max(top, value)), _WITHIN
+
+    def _of_mean(self, one: Comparison, values: dict[str, float]) -> tuple[Interval, str]:
+        """The mean of two gaps. The end at which there is none is the mean of both ends, each at
+        half the error: a sum of estimates above 0 would never contain it."""
+        inner: list[Interval] = []
+        outer: list[Interval] = []
+        for rate in one.rates:
+            part = replace(one, rates=(rate,), mean=False)
+            families = [self._contrasts(one, rate)]
+            for ends, level in (
+                (inner, (1 + self._settings.level) / 2),
+                (outer, self._settings.level),
+            ):
+                ends.append(self.interval_of(part, families, values[rate], level)[0])
+        halves = [
+            (values[rate] / 2, Interval(each.lower / 2, each.upper / 2))
+            for rate, each in zip(one.rates, outer, strict=True)
+        ]
+        total = statistics.of_sum(halves)
+        if one.form == "ratio":
+            upper = sum(each.upper for each in inner) / 2
+            return Interval(max(0.0, total.lower), upper), f"{_WITHIN} on logarithms, mover"
+        lower = sum(each.lower for each in inner) / 2
+        return Interval(lower, min(1.0, total.upper)), f"{_WITHIN}, mover"
 
     def _of_two(self, one: Comparison, kept: Sequence[Group]) -> tuple[Interval, str]:
         k, n = self._counts(one.rates[0], kept)

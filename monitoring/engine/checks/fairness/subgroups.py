@@ -20,7 +20,7 @@ from monitoring.engine.cube import Contingency, Group
 from monitoring.engine.mapping import UNKNOWN
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import CheckResult, MeasurementValue, Note
-from monitoring.engine.statistics import REPLICATES, Floats
+from monitoring.engine.statistics import Floats, base
 from monitoring.fairness_config import Subgroups
 from monitoring.fairness_metrics import SUBGROUP
 
@@ -177,11 +177,11 @@ def _p_values(
     """P of each subgroup's deviation alone, and of any subgroup's being as large."""
     sizes = np.asarray([n for _, n in counts], np.int64)
     total, everybody = sum(k for k, _ in counts), int(sizes.sum())
-    draws = rng.multivariate_hypergeometric(sizes, total, size=REPLICATES, method="marginals")
+    draws = rng.multivariate_hypergeometric(sizes, total, size=base.REPLICATES, method="marginals")
     drawn = draws.astype(np.float64)
     n = np.asarray([one.n for one in found], np.float64)
     seen = _deviations(np.asarray([[one.k for one in found]], np.float64), n, total, everybody)[0]
-    largest = np.zeros(REPLICATES)
+    largest = np.zeros(len(drawn))
     alone = np.empty(len(found))
     for start in range(0, len(found), _BLOCK):
         part = slice(start, start + _BLOCK)
@@ -190,10 +190,10 @@ def _p_values(
             members[list(one.cells), column] = 1
         deviations = _deviations(drawn @ members, n[part], total, everybody)
         np.maximum(largest, deviations.max(axis=1), out=largest)
-        alone[part] = (1 + (deviations >= seen[part] - 1e-12).sum(axis=0)) / (REPLICATES + 1)
+        alone[part] = (1 + (deviations >= seen[part] - 1e-12).sum(axis=0)) / (base.REPLICATES + 1)
     ordered = np.sort(largest)
-    at_least = REPLICATES - np.searchsorted(ordered, seen - 1e-12)
-    return alone, (1 + at_least) / (REPLICATES + 1)
+    at_least = len(drawn) - np.searchsorted(ordered, seen - 1e-12)
+    return alone, (1 + at_least) / (base.REPLICATES + 1)
 
 
 def _deviations(k: Floats, n: Floats, total: int, everybody: int) -> Floats:
