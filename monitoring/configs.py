@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from kernel.errors import Invalid
 from monitoring import fairness_config, performance_config
-from monitoring.engine import effects
+from monitoring.engine import effects, requested
 from monitoring.engine.documents import Fields
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.rules import read_rules
@@ -34,7 +34,7 @@ TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
 REFERENCE_SIDES: Final = ("dataset", "reference")
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
-NEED_MODEL: Final = frozenset({"explainability"})
+NEED_MODEL: Final = frozenset({"explainability", "robustness"})
 NEED_NO_COLUMNS: Final = frozenset({"oversight"})
 """Kinds whose data have columns of their own, which no mapping declares."""
 
@@ -143,6 +143,18 @@ def _volume(fields: Fields, name: str) -> None:
             own.whole(bound, None)
 
 
+def _slices(fields: Fields, name: str) -> None:
+    requested.slices(fields, name)
+
+
+def _reasons(fields: Fields, name: str) -> None:
+    requested.reasons(fields, name)
+
+
+def _perturbations(fields: Fields, name: str) -> None:
+    requested.perturbations(fields, name)
+
+
 _GROUPS: Final[dict[str, Rule]] = {
     "groupings": _groupings,
     "intersections": _flag,
@@ -170,6 +182,20 @@ OWN: Final[dict[str, dict[str, Rule]]] = {
         "level": _level,
         "rows": _between(30, 100_000),
         "background": _between(10, 1_000),
+        "seeds": _between(1, 20),
+        "groupings": _groupings,
+        "slices": _slices,
+        "minimum": _between(11, 1_000_000),
+        "proxy_screen": _flag,
+        "proxy_rows": _between(200, 50_000),
+        "reason_codes": _reasons,
+    },
+    "robustness": {
+        "level": _level,
+        "rows": _between(100, 200_000),
+        "minimum": _between(1, 1_000_000),
+        "groupings": _groupings,
+        "perturbations": _perturbations,
     },
     "data_quality": {
         "level": _level,
@@ -239,7 +265,8 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
     late = kind == "performance" and bool(config.get("estimate"))
     if kind in NEED_PREDICTIONS and declared.label is None and not late:
         raise Invalid(f"a check of {kind} needs the label's column", field="mapping.label")
-    if kind == "fairness" and not declared.sensitive:
+    apart = {one.name for one in declared.proxied} | {one.name for one in declared.not_collected}
+    if kind == "fairness" and not (declared.sensitive or apart):
         raise Invalid("a check of fairness needs a sensitive attribute", field="mapping.sensitive")
     if kind in ("drift", "data_quality") and not declared.features:
         raise Invalid(f"a check of {kind} needs the features", field="mapping.features")
@@ -248,6 +275,7 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
     known = {one.name for one in declared.sensitive}
     if kind == "fairness":
         fairness_config.check_mapping(config, known, {one.name for one in declared.controls})
+        known |= apart
     if kind == "performance":
         known |= {one.name for one in declared.controls}
         _fits_task(declared, config)

@@ -24,6 +24,7 @@ class CheckKind(models.TextChoices):
     EXPLAINABILITY = "explainability", "Explainability"
     DATA_QUALITY = "data_quality", "Data quality"
     OVERSIGHT = "oversight", "Human oversight"
+    ROBUSTNESS = "robustness", "Robustness"
 
 
 class Grade(models.TextChoices):

@@ -44,7 +44,7 @@ KINDS: dict[str, ModelKind] = {
             "Machine learned",
             "Parameters fitted to data by a learning algorithm.",
             (*_USE, *_TRAINED),
-            (*_QUANTITATIVE, "explainability"),
+            (*_QUANTITATIVE, "explainability", "robustness"),
             "artifact",
         ),
         ModelKind(
@@ -52,7 +52,7 @@ KINDS: dict[str, ModelKind] = {
             "Statistical",
             "A model of stated form whose few parameters are estimated from data.",
             (*_USE, *_TRAINED),
-            (*_QUANTITATIVE, "explainability"),
+            (*_QUANTITATIVE, "explainability", "robustness"),
             "artifact",
         ),
         ModelKind(

@@ -11,6 +11,8 @@ _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "drift": ("psi_deciles", "psi"),
     "explainability": ("mean_abs_shap",),
     "data_quality": ("rows", "duplicate_rate"),
+    "oversight": ("override_rate", "fast_decision_rate"),
+    "robustness": ("flip_rate", "accuracy_drop"),
 }
 
 

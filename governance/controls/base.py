@@ -12,7 +12,9 @@ from governance.controls.results import Status
 from monitoring import metrics
 
 Grade = Literal["claimed", "recomputed", "re-performed"]
-Check = Literal["performance", "fairness", "drift", "explainability", "data_quality"]
+Check = Literal[
+    "performance", "fairness", "drift", "explainability", "data_quality", "robustness", "oversight"
+]
 DatasetPurpose = Literal["training", "validation", "test", "reference", "production"]
 Severity = Literal["low", "medium", "high", "critical"]
 

@@ -19,7 +19,15 @@ from monitoring.engine.sampling import Rescoring
 from monitoring.engine.sandbox import SandboxLimits
 from monitoring.engine.sources import Data, EngineLimits, data_from_json
 
-Kind = Literal["performance", "fairness", "drift", "explainability", "data_quality", "oversight"]
+Kind = Literal[
+    "performance",
+    "fairness",
+    "drift",
+    "explainability",
+    "data_quality",
+    "oversight",
+    "robustness",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _Limits = TypeVar("_Limits", EngineLimits, SandboxLimits)
 GRADES: tuple[Grade, ...] = ("claimed", "recomputed", "re-performed")

@@ -227,7 +227,41 @@ def _histogram(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
     return {**part, **shown, "edges": edges}
 
 
+def _explanation(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """The sums of a group or slice are shown if it is large enough, and few others tell it."""
+    parts = part.get("parts", ())
+    away = hidden([int(one["rows"]) for one in parts], floor)
+    shown = [
+        {**one, "rows": marker(floor) if one["rows"] < floor else None, "columns": None}
+        if place in away
+        else one
+        for place, one in enumerate(parts)
+    ]
+    kept = {**part, "parts": shown}
+    if "proxy" in part:
+        kept["proxy"] = _without(part["proxy"], floor)
+    return kept
+
+
+def _robustness(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """Flips of a group are shown if the group is large enough, and few others tell it."""
+    shown = []
+    for one in part["perturbations"]:
+        groups = one.get("groups", ())
+        away = hidden([int(group["n"]) for group in groups], floor)
+        kept = [
+            {**group, "n": marker(floor) if group["n"] < floor else None, "flips": None}
+            if place in away
+            else group
+            for place, group in enumerate(groups)
+        ]
+        shown.append({**one, "groups": kept} if groups else one)
+    return {**part, "perturbations": shown}
+
+
 _PARTS: Mapping[str, Callable[[Any, int], Any]] = {
+    "robustness": _robustness,
+    "explanation": _explanation,
     "contingency": _contingency,
     "estimated": _estimated,
     "scores": _scores,

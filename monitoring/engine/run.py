@@ -20,7 +20,7 @@ from monitoring.engine.results import CheckOutcome, Grade
 from monitoring.engine.work import Clock, model_of
 
 EXPLAINED = 100_000
-"""Rows of a table that are pulled for an explanation, which draws its sample from them."""
+"""Rows of a table that are pulled for what draws a sample from them."""
 _ALWAYS = ("duckdb", "ibis-framework", "numpy", "scipy", "pyarrow")
 _BY_KIND = {
     "performance": (),
@@ -29,6 +29,7 @@ _BY_KIND = {
     "explainability": ("shap",),
     "data_quality": (),
     "oversight": (),
+    "robustness": (),
 }
 _DISTRIBUTIONS = {"xgboost": "xgboost-cpu"}
 
@@ -66,6 +67,8 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         document["reference_profile"] = job.reference_profile.identity()
     if isinstance(job.dataset, sources.DataFile):
         document["blind"] = privacy.blind_of(job.dataset.path)
+    elif (blind := sources.blind_of(job.dataset)) is not None:
+        document["blind"] = blind
     data, digest = cube.seal(document)
     shown = privacy.public(document, digest, job.floor)
     groups = {one.name for one in job.mapping.sensitive} | set(job.mapping.features)
@@ -96,7 +99,7 @@ def _within_reach(job: CheckJob, workdir: Path) -> CheckJob:
         return job
     if job.kind in ("data_quality", "oversight"):
         return job
-    sample = EXPLAINED if job.kind == "explainability" else None
+    sample = EXPLAINED if job.kind in ("explainability", "robustness") else None
     dataset = sources.localized(job.dataset, workdir, sample=sample)
     reference = job.reference
     if reference is not None:

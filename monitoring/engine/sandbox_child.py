@@ -78,10 +78,15 @@ def _perform(task: Mapping[str, Any], workdir: Path, places: Places) -> dict[str
     _report(workdir, 0.0, "the model is loaded")
     if task["operation"] == "score":
         return _score(model, spec, task, workdir)
-    if task["operation"] == "explain":
+    if task["operation"] in ("explain", "repeat"):
         from monitoring.engine import attributions
 
-        return attributions.explain(model, spec, Path(task["rows"]), task["background"])
+        operation = attributions.explain if task["operation"] == "explain" else attributions.repeat
+        return operation(model, spec, task)
+    if task["operation"] == "perturb":
+        from monitoring.engine import perturbed
+
+        return perturbed.answer(model, spec, task)
     raise Invalid("unknown operation", field="operation")
 
 

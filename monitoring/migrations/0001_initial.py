@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=kernel.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.SlugField(max_length=80)),
-                ('kind', models.CharField(choices=[('performance', 'Performance'), ('fairness', 'Fairness'), ('drift', 'Drift'), ('explainability', 'Explainability'), ('data_quality', 'Data quality'), ('oversight', 'Human oversight')], max_length=16)),
+                ('kind', models.CharField(choices=[('performance', 'Performance'), ('fairness', 'Fairness'), ('drift', 'Drift'), ('explainability', 'Explainability'), ('data_quality', 'Data quality'), ('oversight', 'Human oversight'), ('robustness', 'Robustness')], max_length=16)),
                 ('config', models.JSONField(default=dict)),
                 ('mapping', models.JSONField(help_text='the column mapping as it was when the monitor started')),
                 ('limits', models.JSONField(default=list)),
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
             name='CheckRun',
             fields=[
                 ('id', models.UUIDField(default=kernel.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('performance', 'Performance'), ('fairness', 'Fairness'), ('drift', 'Drift'), ('explainability', 'Explainability'), ('data_quality', 'Data quality'), ('oversight', 'Human oversight')], max_length=16)),
+                ('kind', models.CharField(choices=[('performance', 'Performance'), ('fairness', 'Fairness'), ('drift', 'Drift'), ('explainability', 'Explainability'), ('data_quality', 'Data quality'), ('oversight', 'Human oversight'), ('robustness', 'Robustness')], max_length=16)),
                 ('purpose', models.CharField(choices=[('validation', 'Validation'), ('monitoring', 'Monitoring'), ('backtest', 'Backtest'), ('rollup', 'Roll-up')], max_length=10)),
                 ('batches', models.JSONField(default=list, help_text='ids of the batches that a window of several was made of, in order')),
                 ('made_of', models.JSONField(default=list, help_text='the cubes of a roll-up: [{"run", "cube"}], in order of their time')),
@@ -141,7 +141,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=kernel.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.SlugField(max_length=80)),
-                ('kind', models.CharField(choices=[('performance', 'Performance'), ('fairness', 'Fairness'), ('drift', 'Drift'), ('explainability', 'Explainability'), ('data_quality', 'Data quality'), ('oversight', 'Human oversight')], max_length=16)),
+                ('kind', models.CharField(choices=[('performance', 'Performance'), ('fairness', 'Fairness'), ('drift', 'Drift'), ('explainability', 'Explainability'), ('data_quality', 'Data quality'), ('oversight', 'Human oversight'), ('robustness', 'Robustness')], max_length=16)),
                 ('config', models.JSONField(default=dict)),
                 ('mapping', models.JSONField(help_text='the column mapping as it was when the monitor started')),
                 ('limits', models.JSONField(default=list)),

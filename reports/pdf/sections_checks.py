@@ -20,15 +20,21 @@ SECTIONS: Final = (
     ("drift", "Drift"),
     ("explainability", "Explainability"),
     ("data_quality", "Data quality"),
+    ("robustness", "Robustness"),
+    ("oversight", "Human oversight"),
 )
+IF_RUN: Final = frozenset({"robustness", "oversight"})
+"""Kinds whose absence is no gap of every model's record."""
 LONG_CHART: Final = 24
 """A chart of more values than this is followed by a pointer into the bundle, not by a table."""
 
 
 def checks(bundle: ReportBundle) -> Iterator[Flowable]:
     for kind, title in SECTIONS:
-        yield text.heading(title, kind)
         runs = [c for c in bundle["checks"] if c["kind"] == kind]
+        if not runs and kind in IF_RUN:
+            continue
+        yield text.heading(title, kind)
         if not runs:
             yield text.paragraph(
                 text.plain(f"No {title.lower()} check was run on this version: ") + text.stated("")

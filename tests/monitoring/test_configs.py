@@ -16,6 +16,7 @@ FIELDS = [
     ("drift", "drift", "FIELDS"),
     ("explainability", "explainability", "FIELDS"),
     ("data_quality", "data_quality", "FIELDS"),
+    ("robustness", "robustness", "FIELDS"),
 ]
 
 
@@ -45,6 +46,27 @@ def test_the_checks_part_is_told_from_the_runs():
         ("drift", {"groupings": ["sex"]}, "config.groupings"),
         ("explainability", {"rows": 29}, "config.rows"),
         ("explainability", {"background": 10_000}, "config.background"),
+        ("explainability", {"seeds": 0}, "config.seeds"),
+        ("explainability", {"proxy_screen": 1}, "config.proxy_screen"),
+        ("explainability", {"slices": [{"name": "a"}]}, "config.slices[0].column"),
+        ("explainability", {"reason_codes": {"top": 0}}, "config.reason_codes.top"),
+        ("explainability", {"reason_codes": {"decision": "no"}}, "config.reason_codes.decision"),
+        ("robustness", {"rows": 3}, "config.rows"),
+        (
+            "robustness",
+            {"perturbations": [{"column": "a", "kind": "burn"}]},
+            "config.perturbations[0].kind",
+        ),
+        (
+            "robustness",
+            {"perturbations": [{"column": "a", "kind": "missing", "amount": 2}]},
+            "config.perturbations[0].amount",
+        ),
+        (
+            "robustness",
+            {"perturbations": [{"column": "a", "kind": "noise"}] * 2},
+            "config.perturbations",
+        ),
         ("data_quality", {"identity": "x"}, "config.identity"),
         ("fairness", {"minimum": 5}, "config.minimum"),
         ("performance", {"costs": {"false_negative": "much"}}, "config.costs.false_negative"),

@@ -27,7 +27,15 @@ _OFFERED = {
     "report": "Ask for a report",
 }
 # Kinds of checks as they are read: what people ask about first stands first.
-_ORDER = ("performance", "fairness", "drift", "explainability", "data_quality")
+_ORDER = (
+    "performance",
+    "fairness",
+    "drift",
+    "explainability",
+    "robustness",
+    "data_quality",
+    "oversight",
+)
 UNDER_WAY = (CheckRun.State.QUEUED, CheckRun.State.RUNNING)
 
 

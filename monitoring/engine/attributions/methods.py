@@ -1,0 +1,248 @@
+"""How a model of each format is explained. Every method gives values that add up to an output.
+
+Boosters of XGBoost and LightGBM explain themselves (the algorithm is shap's own, in their engines);
+trees from ONNX and skops go through `shap.TreeExplainer`, linear models through
+`shap.LinearExplainer`, all else is asked by `shap.PermutationExplainer`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from monitoring.engine.attributions import onnx_graph
+from monitoring.engine.attributions.ensembles import NotTaken
+from monitoring.engine.attributions.onnx_graph import AGREEMENT, logistic
+from monitoring.engine.loaders.model import THREADS, Model, refuse
+
+GENERIC_ROWS: Final = 200
+"""A model without a fast explainer is asked thousands of times a row: fewer rows are explained."""
+WORK: Final = 3e10
+"""The most leaves times squared depths that one explanation walks, about half a minute."""
+LEAST_ROWS: Final = 30
+
+Values = tuple[Any, Any, Any]
+"""Values (rows, inputs), base (rows or one), output (rows) that they add up to."""
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """`explain(matrix, background, seed)`; `most` rows of it are affordable.
+
+    `by_background` is true if other rows of background give other values: they are compared.
+    """
+
+    method: str
+    unit: str
+    explain: Callable[[Any, Any, int], Values]
+    most: int
+    by_background: bool = False
+
+
+def explainer_of(model: Model, matrix: Any, score: Any, background: int) -> Explainer:
+    """The fastest method that is exact for a model; `score` is its answer to `matrix`."""
+    if model.format in ("xgboost_json", "xgboost_ubj"):
+        return _xgboost(model, matrix, score)
+    if model.format == "lightgbm":
+        return _lightgbm(model, matrix, score)
+    try:
+        if model.format == "onnx":
+            return _onnx(model, matrix, score)
+        return _scikit(model, matrix, score)
+    except (NotTaken, KeyError, IndexError, TypeError, ValueError, AttributeError):
+        # What cannot be read can still be asked.
+        return _asked(model)
+
+
+def _unit(output: Any, score: Any) -> str:
+    if np.abs(logistic(output) - score).max() <= AGREEMENT:
+        return "log odds"
+    return "probability" if np.abs(output - score).max() <= AGREEMENT else "raw score"
+
+
+def _own(found: Any, output: Any, inputs: int, positive_index: int) -> Values:
+    """A booster's table of values, one block of `inputs` + 1 for each class."""
+    found, output = np.asarray(found, float), np.asarray(output, float)
+    found = found.reshape(len(found), -1, inputs + 1)
+    if found.shape[1] > 1:
+        if positive_index >= found.shape[1]:
+            refuse(f"the model gives {found.shape[1]} classes")
+        output = output.reshape(len(found), -1)[:, positive_index]
+    found = found[:, positive_index if found.shape[1] > 1 else 0]
+    return found[:, :-1], found[:, -1], np.ravel(output)
+
+
+def _xgboost(model: Model, matrix: Any, score: Any) -> Explainer:
+    import xgboost
+
+    def explain(rows: Any, _known: Any, _seed: int) -> Values:
+        data = xgboost.DMatrix(rows, nthread=THREADS)
+        found = model.native.predict(data, pred_contribs=True)
+        output = model.native.predict(data, output_margin=True)
+        return _own(found, output, rows.shape[1], model.positive_index)
+
+    unit = _unit(explain(matrix[:256], None, 0)[2], score[:256])
+    return Explainer("tree shap by xgboost", unit, explain, len(matrix))
+
+
+def _lightgbm(model: Model, matrix: Any, score: Any) -> Explainer:
+    def explain(rows: Any, _known: Any, _seed: int) -> Values:
+        found = model.native.predict(rows, pred_contrib=True, num_threads=THREADS)
+        output = model.native.predict(rows, raw_score=True, num_threads=THREADS)
+        return _own(found, output, rows.shape[1], model.positive_index)
+
+    unit = _unit(explain(matrix[:256], None, 0)[2], score[:256])
+    return Explainer("tree shap by lightgbm", unit, explain, len(matrix))
+
+
+def _affordable(work: float) -> int:
+    return max(LEAST_ROWS, int(WORK / max(1.0, work)))
+
+
+def _onnx(model: Model, matrix: Any, score: Any) -> Explainer:
+    if onnx_graph.is_tree(model.native):
+        return _onnx_trees(model, matrix, score)
+    if onnx_graph.is_linear(model.native):
+        return _onnx_linear(model, matrix, score)
+    raise NotTaken("neither trees nor linear")
+
+
+def _onnx_trees(model: Model, matrix: Any, score: Any) -> Explainer:
+    import shap
+
+    found = onnx_graph.ensemble(model.native)
+    node = onnx_graph.main_node(model.native, onnx_graph.ENSEMBLES)
+    seen = onnx_graph.before(model.native, node, matrix)
+    possible = onnx_graph.forms(found.ids, found.base, model.positive_index)
+    form, _ = onnx_graph.chosen(possible, found.raw(seen), score, found.base)
+    trees = shap.TreeExplainer(found.to_shap(form.combine, seen))
+
+    def explain(rows: Any, _known: Any, _seed: int) -> Values:
+        rows = onnx_graph.before(model.native, node, rows)
+        values = np.asarray(trees.shap_values(rows.astype(float), check_additivity=False), float)
+        base = float(np.ravel(trees.expected_value)[0]) + form.base
+        output = found.raw(rows) @ np.asarray(form.combine) + form.base
+        return values.reshape(rows.shape), base, output
+
+    method = "shap tree explainer, branches weighed by the explained rows"
+    return Explainer(method, form.unit, explain, _affordable(found.work))
+
+
+def _onnx_linear(model: Model, matrix: Any, score: Any) -> Explainer:
+    node, weights, constants, ids = onnx_graph.linear(model.native)
+    seen = onnx_graph.before(model.native, node, matrix)
+    possible = onnx_graph.forms(ids, constants.tolist(), model.positive_index)
+    form, _ = onnx_graph.chosen(possible, seen @ weights.T, score, constants.tolist())
+    weight = np.asarray(form.combine) @ weights
+    return _linear(
+        weight, form.base, form.unit, lambda rows: onnx_graph.before(model.native, node, rows)
+    )
+
+
+def _linear(weight: Any, constant: float, unit: str, before: Callable[[Any], Any]) -> Explainer:
+    import shap
+
+    def explain(rows: Any, known: Any, _seed: int) -> Values:
+        rows, known = before(rows).astype(float), before(known).astype(float)
+        explainer = shap.LinearExplainer((weight, constant), known)
+        values = np.asarray(explainer.shap_values(rows), float)
+        return values, float(explainer.expected_value), rows @ weight + constant
+
+    return Explainer("shap linear explainer", unit, explain, 10**9, by_background=True)
+
+
+_FORESTS: Final = frozenset(
+    {
+        "DecisionTreeClassifier",
+        "ExtraTreeClassifier",
+        "ExtraTreesClassifier",
+        "RandomForestClassifier",
+    }
+)
+_BOOSTED: Final = frozenset({"GradientBoostingClassifier", "HistGradientBoostingClassifier"})
+_LINEAR: Final = frozenset({"LogisticRegression", "LogisticRegressionCV", "SGDClassifier"})
+_COLUMNWISE: Final = frozenset(
+    {"StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SimpleImputer"}
+)
+
+
+def _scikit(model: Model, matrix: Any, score: Any) -> Explainer:
+    import shap
+
+    last, before = _last_step(model.native, matrix.shape[1])
+    name = type(last).__name__
+    if name in _LINEAR:
+        weights, constants = last.coef_, last.intercept_
+        if len(weights) != 1:
+            raise NotTaken("more than two classes")
+        sign = -1.0 if model.positive_index == 0 else 1.0
+        found = _linear(sign * weights[0], sign * float(constants[0]), "log odds", before)
+        _, _, output = found.explain(matrix[:256], matrix[:256], 0)
+        if _unit(output, score[:256]) != "log odds":
+            raise NotTaken("the score is not the logistic of a sum")
+        return found
+    if name not in _FORESTS | _BOOSTED or getattr(last, "is_categorical_", None) is not None:
+        raise NotTaken(f"{name} is asked")
+    classes = len(last.classes_)
+    if name in _BOOSTED and classes != 2:
+        raise NotTaken("more than two classes")
+    trees = shap.TreeExplainer(last)
+    sign = -1.0 if name in _BOOSTED and model.positive_index == 0 else 1.0
+
+    def explain(rows: Any, _known: Any, _seed: int) -> Values:
+        rows = before(rows)
+        values = np.asarray(trees.shap_values(rows, check_additivity=False), float)
+        base = np.ravel(trees.expected_value)
+        if name in _BOOSTED:
+            return sign * values, sign * float(base[-1]), sign * last.decision_function(rows)
+        output = last.predict_proba(rows)[:, model.positive_index]
+        return values[..., model.positive_index], float(base[model.positive_index]), output
+
+    unit = "log odds" if name in _BOOSTED else "probability"
+    return Explainer("shap tree explainer", unit, explain, _affordable(_work(last)))
+
+
+def _last_step(native: Any, inputs: int) -> tuple[Any, Callable[[Any], Any]]:
+    """The estimator at the end of a pipeline whose other steps keep columns apart."""
+    if type(native).__name__ != "Pipeline":
+        return native, lambda rows: rows
+    for _, step in native.steps[:-1]:
+        if type(step).__name__ not in _COLUMNWISE or getattr(step, "add_indicator", False):
+            raise NotTaken("a step mixes columns")
+
+    def before(rows: Any) -> Any:
+        for _, step in native.steps[:-1]:
+            rows = step.transform(rows)
+        if rows.shape[1] != inputs:
+            raise NotTaken("a step drops columns")
+        return rows
+
+    return native.steps[-1][1], before
+
+
+def _work(estimator: Any) -> float:
+    """Leaves times squared depth of scikit-learn's trees; small where they are of another make."""
+    found = getattr(estimator, "estimators_", [estimator])
+    total = 0.0
+    for one in np.ravel(np.asarray(found, object)):
+        tree = getattr(one, "tree_", None)
+        if tree is not None:
+            total += float(tree.n_leaves) * max(1, tree.max_depth) ** 2
+    for stage in getattr(estimator, "_predictors", ()):
+        for one in stage:
+            total += float(one.get_n_leaf_nodes()) * max(1, one.get_max_depth()) ** 2
+    return total
+
+
+def _asked(model: Model) -> Explainer:
+    import shap
+
+    def explain(rows: Any, known: Any, seed: int) -> Values:
+        explainer = shap.PermutationExplainer(
+            lambda asked: model.score(np.asarray(asked, np.float32)), known, seed=seed
+        )
+        found = explainer(rows, silent=True)
+        return np.asarray(found.values, float), np.asarray(found.base_values), model.score(rows)
+
+    return Explainer("shap permutation explainer", "probability", explain, GENERIC_ROWS, True)
