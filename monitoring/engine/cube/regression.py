@@ -100,6 +100,8 @@ def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
     Raises:
         Invalid: the mapping names no outcome, or there is no prediction.
     """
+    import ibis
+
     if mapping.label is None:
         raise Invalid("performance needs the column of the outcome", field="mapping.label")
     predicted = SCORE if SCORE in source.table.columns else mapping.prediction
@@ -113,8 +115,12 @@ def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
         y=source.table[mapping.label].cast("float64"),
         p=source.table[predicted].cast("float64"),
     )
-    table = table.filter(_finite(table.y), _finite(table.p))
-    return table.mutate(e=table.p - table.y)
+    known = _finite(table.y) & _finite(table.p)
+    # DuckDB may work an expression out for rows that a filter left out: there it must be null.
+    table = table.mutate(
+        known=known, y=ibis.ifelse(known, table.y, None), p=ibis.ifelse(known, table.p, None)
+    )
+    return table.filter(table.known).drop("known").mutate(e=lambda kept: kept.p - kept.y)
 
 
 def regression_cube(source: Source, mapping: ColumnMapping) -> RegressionCube:
