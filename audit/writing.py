@@ -8,6 +8,7 @@ from typing import ClassVar, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from audit.actor import Actor
 from kernel.errors import CountersignError
@@ -63,14 +64,17 @@ def is_open() -> bool:
     return _open.get()
 
 
-def in_write() -> None:
-    """Assert that a write is open. Steps that writes share call it, and never open one.
+def in_write() -> BaseDatabaseWrapper:
+    """Assert that a write is open; return its database. Steps that writes share call it, and never open
+    one.
 
     Raises:
         RuntimeError: if none is.
     """
-    if not (_open.get() and transaction.get_connection().in_atomic_block):
+    database: BaseDatabaseWrapper = transaction.get_connection()
+    if not (_open.get() and database.in_atomic_block):
         raise RuntimeError("no write is open: this step runs inside a service marked @write")
+    return database
 
 
 @contextmanager
