@@ -146,6 +146,8 @@ def _postgres(address: str, source: NamedSource) -> Any:
         # savepoints in this one. Digits beyond the shortest text of a float would say nothing new.
         link.execute("SET extra_float_digits = 1")
         link.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # The first question takes the snapshot; after it no statement may make the transaction write.
+        link.execute("SELECT 1")
     except BaseException:
         link.close()
         raise

@@ -12,7 +12,7 @@ from monitoring.engine.sources.data import FORMATS, Data, DataFile, DataTable, d
 from monitoring.engine.sources.files import digest_of, open_file, unreadable, verify_digest
 from monitoring.engine.sources.filters import Filter, kind_of
 from monitoring.engine.sources.opened import ROW, EngineLimits, Source
-from monitoring.engine.sources.tables import MOST_PULLED, open_table, snapshot
+from monitoring.engine.sources.tables import MOST_PULLED, blind_of, open_table, snapshot
 from monitoring.engine.sources.texts import text_of
 from registry.sources import backends, catalogue
 
@@ -26,6 +26,7 @@ __all__ = [
     "EngineLimits",
     "Filter",
     "Source",
+    "blind_of",
     "data_from_json",
     "digest_of",
     "engine_of",

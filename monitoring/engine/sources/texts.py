@@ -16,7 +16,7 @@ def text_of(backend: Any, column: "ir.Value") -> "ir.Value":
     text = column.cast("string")
     if not column.type().is_floating() or backend.name == "duckdb":
         return text
-    size = column.abs()
-    whole = (column == column.floor()) & (size < 1e15)
-    kept = ibis.ifelse(size < 1e15, column, 0.0)
-    return ibis.ifelse(whole, kept.cast("int64").cast("string") + ".0", text)
+    # Ibis makes an integer of a floor, and larger numbers have none.
+    small = ibis.ifelse(column.abs() < 1e15, column, 0.5)
+    whole = small == small.floor()
+    return ibis.ifelse(whole, small.floor().cast("string") + ".0", text)
