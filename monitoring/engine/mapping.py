@@ -7,6 +7,14 @@ from typing import Any
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields, scalar
+from monitoring.engine.unmeasured import (
+    MEASURED,
+    NOT_COLLECTED,
+    PROXIED,
+    NotCollected,
+    ProxiedAttribute,
+    state_of,
+)
 
 Scalar = str | int | float | bool
 UNKNOWN = "unknown"
@@ -60,6 +68,9 @@ class ColumnMapping:
     categories. Only for these may single values be kept. `controls` are columns in whose strata
     groups may be compared: people of one level of education, or of one region. With `task`
     "regression" label and prediction are numbers, and `positive` means nothing.
+
+    In JSON `sensitive` also lists attributes that the data do not hold, each with its `state`; here
+    they stand apart, as `proxied` and `not_collected`.
     """
 
     label: str | None = None
@@ -73,6 +84,8 @@ class ColumnMapping:
     categorical: tuple[str, ...] = ()
     task: str = "classification"
     controls: tuple[SensitiveAttribute, ...] = ()
+    proxied: tuple[ProxiedAttribute, ...] = ()
+    not_collected: tuple[NotCollected, ...] = ()
 
     @classmethod
     def from_json(cls, value: object, path: str = "mapping") -> "ColumnMapping":
@@ -92,7 +105,15 @@ class ColumnMapping:
         if fields.has("positive_prediction"):
             decided = scalar(fields.raw("positive_prediction"), fields.name("positive_prediction"))
         sensitive = _attributes(fields, "sensitive")
-        controls = _attributes(fields, "controls", {one.name for one in sensitive})
+        proxied, absent = _unmeasured(fields)
+        names_taken = [
+            *(one.name for one in sensitive),
+            *(one.name for one in proxied),
+            *(one.name for one in absent),
+        ]
+        if len(set(names_taken)) != len(names_taken):
+            raise Invalid("names an attribute twice", field=fields.name("sensitive"))
+        controls = _attributes(fields, "controls", names_taken)
         features, categorical = fields.texts("features"), fields.texts("categorical")
         stray = sorted(set(categorical) - set(features))
         if stray:
@@ -109,6 +130,8 @@ class ColumnMapping:
             features=features,
             categorical=categorical,
             task=fields.choice("task", TASKS, "classification"),
+            proxied=proxied,
+            not_collected=absent,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -119,7 +142,11 @@ class ColumnMapping:
             "positive_prediction": self.positive_prediction,
             "score": self.score,
             "time": self.time,
-            "sensitive": [one.to_json() for one in self.sensitive],
+            "sensitive": [
+                *(one.to_json() for one in self.sensitive),
+                *(one.to_json() for one in self.proxied),
+                *(one.to_json() for one in self.not_collected),
+            ],
             "features": list(self.features),
             "categorical": list(self.categorical),
             **({} if self.task == "classification" else {"task": self.task}),
@@ -161,6 +188,9 @@ class ColumnMapping:
             for index, attribute in enumerate(getattr(self, name)):
                 valued = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
                 need(f"mapping.{name}[{index}]", attribute.column, valued)
+        for proxied in self.proxied:
+            for group, column in proxied.columns:
+                need(f"mapping.sensitive.{proxied.name}.{group}", column, ("numeric",))
         for index, feature in enumerate(self.features):
             numeric = () if feature in self.categorical else ("numeric", "boolean")
             need(f"mapping.features[{index}]", feature, numeric)
@@ -173,8 +203,9 @@ def _attributes(
 ) -> tuple[SensitiveAttribute, ...]:
     """The attributes of a list, each with a name of its own."""
     found = tuple(
-        SensitiveAttribute.from_json(one, f"{fields.name(name)}[{index}]")
+        SensitiveAttribute.from_json(_stateless(one), f"{fields.name(name)}[{index}]")
         for index, one in enumerate(fields.items(name))
+        if name != "sensitive" or state_of(one, f"{fields.name(name)}[{index}]") == MEASURED
     )
     names = [one.name for one in found]
     if len(set(names)) != len(names):
@@ -185,6 +216,27 @@ def _attributes(
                 f"{one!r} is a sensitive attribute already", field=f"{fields.name(name)}[{index}]"
             )
     return found
+
+
+def _stateless(value: object) -> object:
+    if isinstance(value, Mapping) and value.get("state") == MEASURED:
+        return {name: one for name, one in value.items() if name != "state"}
+    return value
+
+
+def _unmeasured(
+    fields: Fields,
+) -> tuple[tuple[ProxiedAttribute, ...], tuple[NotCollected, ...]]:
+    """The sensitive attributes that the data do not hold."""
+    proxied, absent = [], []
+    for index, one in enumerate(fields.items("sensitive")):
+        path = f"{fields.name('sensitive')}[{index}]"
+        state = state_of(one, path)
+        if state == PROXIED:
+            proxied.append(ProxiedAttribute.from_json(one, path))
+        elif state == NOT_COLLECTED:
+            absent.append(NotCollected.from_json(one, path))
+    return tuple(proxied), tuple(absent)
 
 
 def _comparable(kind: str, value: Scalar) -> bool:

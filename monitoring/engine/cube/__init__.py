@@ -10,6 +10,7 @@ from typing import Any
 
 from kernel import canonical
 from monitoring.engine.cube.contingency import Cell, Contingency, contingency, merge
+from monitoring.engine.cube.estimated import estimated_contingency
 from monitoring.engine.cube.expressions import (
     PREDICTION,
     SCORE,
@@ -43,6 +44,7 @@ __all__ = [
     "ScoreCell",
     "ScoreCube",
     "contingency",
+    "estimated_contingency",
     "group_of",
     "label_of",
     "merge",

@@ -1,7 +1,7 @@
 """The contingency cube: how many rows of each group had which label and which prediction."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kernel.errors import Invalid
@@ -12,38 +12,60 @@ from monitoring.engine.sources import Source
 
 @dataclass(frozen=True)
 class Cell:
-    """`n` rows of one group with one label and one prediction; None where it is missing."""
+    """`n` rows of one group with one label and one prediction; None where it is missing.
+
+    Of estimated groups `n` is the sum of the rows' weights and `squares` that of their squares.
+    """
 
     group: Group
     label: int | None
     prediction: int | None
     n: int
+    squares: int = 0
 
 
 @dataclass(frozen=True)
 class Contingency:
-    """Counts by sensitive groups, label and prediction. `attributes` names a group's places."""
+    """Counts by sensitive groups, label and prediction. `attributes` names a group's places.
+
+    If membership is estimated, a row counts for each group by the probability that it belongs there:
+    weights are whole numbers, `scale` to a row, and sum exactly.
+    """
 
     attributes: tuple[str, ...]
     cells: tuple[Cell, ...]
+    scale: int = 1
+
+    @property
+    def estimated(self) -> bool:
+        return self.scale != 1
 
     @property
     def rows(self) -> int:
-        return sum(cell.n for cell in self.cells)
+        return sum(cell.n for cell in self.cells) // self.scale
 
     def by(self, attributes: Sequence[str]) -> "Contingency":
         """The same counts over fewer attributes."""
         places = [self.attributes.index(name) for name in attributes]
-        totals: dict[tuple[Group, int | None, int | None], int] = {}
-        for cell in self.cells:
-            key = (tuple(cell.group[place] for place in places), cell.label, cell.prediction)
-            totals[key] = totals.get(key, 0) + cell.n
-        return Contingency(tuple(attributes), _sorted_cells(totals))
+        parts = [
+            replace(cell, group=tuple(cell.group[place] for place in places)) for cell in self.cells
+        ]
+        return Contingency(tuple(attributes), added(parts), self.scale)
 
     def groups(self) -> list[Group]:
         return sorted({cell.group for cell in self.cells})
 
     def to_json(self) -> dict[str, Any]:
+        if self.estimated:
+            # Weights may sum to more than an integer of JSON holds.
+            return {
+                "attributes": list(self.attributes),
+                "scale": self.scale,
+                "cells": [
+                    [list(c.group), c.label, c.prediction, str(c.n), str(c.squares)]
+                    for c in self.cells
+                ],
+            }
         return {
             "attributes": list(self.attributes),
             "cells": [[list(c.group), c.label, c.prediction, c.n] for c in self.cells],
@@ -53,7 +75,8 @@ class Contingency:
     def from_json(cls, value: Mapping[str, Any]) -> "Contingency":
         return cls(
             tuple(value["attributes"]),
-            tuple(Cell(tuple(g), y, p, n) for g, y, p, n in value["cells"]),
+            tuple(Cell(tuple(g), y, p, *map(int, ns)) for g, y, p, *ns in value["cells"]),
+            value.get("scale", 1),
         )
 
 
@@ -78,29 +101,35 @@ def contingency(
     columns["prediction"] = nothing if predicted is None else predicted
     table = source.table.select(**columns)
     counted = table.group_by(list(columns)).agg(n=table.count())
-    totals: dict[tuple[Group, int | None, int | None], int] = {}
-    for row in counted.to_pyarrow().to_pylist():
-        group = tuple(row[f"group_{place}"] for place in range(len(attributes)))
-        totals[group, row["label"], row["prediction"]] = int(row["n"])
-    return Contingency(tuple(one.name for one in attributes), _sorted_cells(totals))
+    cells = [
+        Cell(
+            tuple(row[f"group_{place}"] for place in range(len(attributes))),
+            row["label"],
+            row["prediction"],
+            int(row["n"]),
+        )
+        for row in counted.to_pyarrow().to_pylist()
+    ]
+    return Contingency(tuple(one.name for one in attributes), added(cells))
 
 
 def merge(first: Contingency, second: Contingency) -> Contingency:
     """Add two contingency cubes of the same attributes, of two days for instance."""
-    if first.attributes != second.attributes:
+    if (first.attributes, first.scale) != (second.attributes, second.scale):
         raise Invalid("cubes of different attributes do not add up", field="attributes")
-    totals = {(c.group, c.label, c.prediction): c.n for c in first.cells}
-    for cell in second.cells:
-        key = (cell.group, cell.label, cell.prediction)
-        totals[key] = totals.get(key, 0) + cell.n
-    return Contingency(first.attributes, _sorted_cells(totals))
+    return Contingency(first.attributes, added((*first.cells, *second.cells)), first.scale)
 
 
-def _sorted_cells(
-    totals: Mapping[tuple[Group, int | None, int | None], int],
-) -> tuple[Cell, ...]:
-    def order(key: tuple[Group, int | None, int | None]) -> tuple[Group, int, int]:
-        group, label, prediction = key
-        return group, -1 if label is None else label, -1 if prediction is None else prediction
+def added(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """One cell for each group, label and prediction, in order."""
+    totals: dict[tuple[Group, int | None, int | None], list[int]] = {}
+    for cell in cells:
+        known = totals.setdefault((cell.group, cell.label, cell.prediction), [0, 0])
+        known[0] += cell.n
+        known[1] += cell.squares
+    return tuple(Cell(*key, *totals[key]) for key in sorted(totals, key=_order))
 
-    return tuple(Cell(*key, totals[key]) for key in sorted(totals, key=order))
+
+def _order(key: tuple[Group, int | None, int | None]) -> tuple[Group, int, int]:
+    group, label, prediction = key
+    return group, -1 if label is None else label, -1 if prediction is None else prediction

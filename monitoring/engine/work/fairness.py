@@ -1,13 +1,14 @@
 """Fairness: the decisions of the model, group by group."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kernel.errors import Invalid
 from monitoring import fairness_config
 from monitoring.engine import cube
-from monitoring.engine.checks import fairness
+from monitoring.engine.checks import fairness, groups
 from monitoring.engine.cube.medians import above_median
 from monitoring.engine.documents import Fields
 from monitoring.engine.job import CheckJob
@@ -20,14 +21,27 @@ from monitoring.engine.work import Clock, Worked, grade_of, need_label
 
 def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
     need_label(job)
-    if not job.mapping.sensitive:
+    mapping = job.mapping
+    if not (mapping.sensitive or mapping.proxied or mapping.not_collected):
         raise Invalid("fairness needs a sensitive attribute", field="mapping.sensitive")
+    own, apart = groups.split(mapping, job.config)
     clock("scoring the model", 0.05)
     scored = open_scored(job, job.dataset, workdir, clock.between(0.05, 0.6))
     try:
         if not scored.model and job.mapping.prediction is None:
             raise Invalid("fairness needs decisions", field="mapping.prediction")
-        aggregates, result = _measured(job, scored.source, clock)
+        if own is None:
+            counts = cube.contingency(scored.source, mapping)
+            aggregates, result = {"contingency": counts.to_json()}, CheckResult([])
+        else:
+            aggregates, result = _measured(replace(job, config=own), scored.source, clock)
+        estimated = {
+            one.name: cube.estimated_contingency(scored.source, mapping, one)
+            for one in mapping.proxied
+        }
+        if estimated:
+            aggregates["estimated"] = {name: one.to_json() for name, one in estimated.items()}
+        result = groups.joined(result, groups.measure(mapping, estimated, apart))
         rows = scored.source.rows
     finally:
         scored.source.close()

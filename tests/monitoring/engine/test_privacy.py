@@ -82,7 +82,7 @@ def _supplied():
 
 
 def test_no_small_count_leaves_a_run(tmp_path):
-    path = write(tmp_path / "x.parquet", loans(300))
+    path = write(tmp_path / "x.parquet", loans(120))
     outcome = run(loan_job("fairness", path, None, **_supplied()), tmp_path / "w")
     small = json.loads(outcome.cube)["contingency"]["cells"]
     assert any(cell[3] < 11 for cell in small)
