@@ -7,7 +7,6 @@ from bins alone, for columns too long to be sorted.
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -127,7 +126,6 @@ def compare_numbers(column: str, reference: Numbers, current: Numbers) -> Compar
         return Comparison(column, "numeric", *missing, empty)
     first, second = _Ranked(reference), _Ranked(current)
     pooled = _pool(first, second)
-    new = ~_among(second.values, first.values)
     return Comparison(
         column,
         "numeric",
@@ -137,10 +135,9 @@ def compare_numbers(column: str, reference: Numbers, current: Numbers) -> Compar
         pooled.distance,
         _deviation(reference),
         pooled.gap,
-        int(current.counts[new].sum()),
-        _exact_p(reference, current),
-        _spread_bins(first, second, len(pooled.values)),
-        pooled.chance(),
+        p_exact=_exact_p(reference, current),
+        spread=_spread_bins(first, second, len(pooled.values)),
+        chance=pooled.chance(),
     )
 
 
@@ -176,12 +173,6 @@ class _Ranked:
 def _whole(counts: Counts) -> tuple[int, ...]:
     found: list[int] = counts.tolist()
     return tuple(found)
-
-
-def _among(values: Floats, known: Floats) -> NDArray[np.bool_]:
-    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    found: NDArray[np.bool_] = known[place] == values
-    return found
 
 
 def _evidently_bins(reference: _Ranked, current: _Ranked) -> Histogram:
@@ -278,8 +269,9 @@ class _Pool:
             return 0.0, 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             widths = np.diff(self.values[place])
-            area = np.array([_mean_height(self.values, together, a, b) for a, b in pairwise(place)])
-        return bridge_moments(area / total, widths, int(self.first[-1]), int(self.second[-1]))
+            # Between two places the distribution function rises from the first to before the last.
+            height = (together[place[:-1]] + together[place[1:] - 1]) / (2 * total)
+            return bridge_moments(height, widths, int(self.first[-1]), int(self.second[-1]))
 
 
 def bridge_moments(height: Floats, widths: Floats, m: int, n: int) -> tuple[float, float]:
@@ -298,22 +290,16 @@ def bridge_moments(height: Floats, widths: Floats, m: int, n: int) -> tuple[floa
     return mean, math.sqrt(max(0.0, square - mean**2))
 
 
-def _mean_height(values: Floats, together: Counts, low: int, high: int) -> float:
-    """The mean of a step function of counts between two of its places."""
-    width = values[high] - values[low]
-    steps = np.diff(values[low : high + 1])
-    return float(together[low:high] @ steps / width) if width > 0 else float(together[low])
-
-
 def _pool(first: _Ranked, second: _Ranked) -> _Pool:
+    values = np.concatenate((first.values, second.values))
     # A stable sort merges two runs that are each sorted.
-    values = np.sort(np.concatenate((first.values, second.values)), kind="stable")
-    values = values[np.concatenate((values[1:] != values[:-1], [True]))]
-    return _Pool(
-        values,
-        first.before[np.searchsorted(first.values, values, "right")],
-        second.before[np.searchsorted(second.values, values, "right")],
-    )
+    order = np.argsort(values, kind="stable")
+    values = values[order]
+    last = np.append(values[1:] != values[:-1], True)
+    none = np.zeros(len(second.values), np.int64), np.zeros(len(first.values), np.int64)
+    before = np.concatenate((first.column.counts, none[0]))[order].cumsum()
+    after = np.concatenate((none[1], second.column.counts))[order].cumsum()
+    return _Pool(values[last], before[last], after[last])
 
 
 def _deviation(column: Numbers) -> float:

@@ -164,6 +164,6 @@ def _measured(
         aggregates["windows"] = more.windows.to_json()
     clock("reporting by evidently", 0.8)
     html = Fields(job.config, "config", drift.FIELDS).flag("html", False)
-    evidence = cube.seal(aggregates)[1]
+    evidence = cube.seal({"comparisons": aggregates["comparisons"]})[1]
     attachments = evidently_report.report(result.measurements, evidence, html=html)
     return Worked(aggregates, result, grade, size, scored, attachments + more.attachments)
