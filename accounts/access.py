@@ -124,6 +124,12 @@ TABLE: dict[str, Action] = {
         _action(
             "check.execute", "run a check and record its result", (), Scope.CHECK, by_system=True
         ),
+        _action(
+            "cube.read",
+            "read the whole cube of a check, its small counts too",
+            (_VAL, _RISK, _AUD),
+            Scope.AUDIT,
+        ),
         _action("observation.send", "send production data", (_OPS, _DEV), Scope.CHECK),
         _action(
             "monitor.manage",

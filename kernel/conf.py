@@ -34,6 +34,8 @@ class Configuration:
     max_json_bytes: int = 1 * MIB
     max_evidence_bytes: int = 2 * GIB
     max_artifact_bytes: int = 10 * GIB
+    # Counts of people under this are shown to nobody but those who may read whole cubes.
+    cell_floor: int = 11
     outbound_allow: tuple[str, ...] = ()
     log_level: str = "INFO"
     # Where checkpoints are held outside, and entries streamed to (docs/operations-log.md, docs/siem.md).
@@ -134,6 +136,7 @@ def settings_from_env(environ: Mapping[str, str], *, base_dir: Path) -> Configur
         max_json_bytes=read.size("MAX_JSON_BYTES", 1 * MIB),
         max_evidence_bytes=read.size("MAX_EVIDENCE_BYTES", 2 * GIB),
         max_artifact_bytes=read.size("MAX_ARTIFACT_BYTES", 10 * GIB),
+        cell_floor=read.number("CELL_FLOOR", 11),
         outbound_allow=tuple(filter(None, read.text("OUTBOUND_ALLOW").split(","))),
         log_level=read.text("LOG_LEVEL", "INFO"),
         anchor_folder=read.text("ANCHOR_FOLDER"),

@@ -34,6 +34,20 @@ define(
     is_addendum=bool,
     revision=int,
 )
+define(
+    "monitoring.cube.erased", model=str, number=int, kind=str, cube_digest=str, public_digest=str
+)
+define(
+    "monitoring.rollup.requested",
+    model=str,
+    number=int,
+    kind=str,
+    monitor=UUID,
+    since=str,
+    until=str,
+    parts=int,
+    parts_digest=str,
+)
 define("monitoring.check.failed", model=str, number=int, kind=str, attempt=int, reason=str)
 define("monitoring.check.cancelled", model=str, number=int, kind=str, attempt=int)
 

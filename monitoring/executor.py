@@ -30,7 +30,8 @@ from registry.store import path_of
 
 if TYPE_CHECKING:
     from monitoring.engine.job import CheckJob, Kind
-    from monitoring.engine.results import Grade
+    from monitoring.engine.reference_profile import ReferenceProfile
+    from monitoring.engine.results import CheckOutcome, Grade
     from monitoring.engine.sources import Data, DataFile
 
 logger = logging.getLogger(__name__)
@@ -70,8 +71,11 @@ def _attempt(run: CheckRun, workdir: Path, heart: "Heart") -> None:
     from monitoring.engine.run import run_check
 
     try:
-        job = job_of(run, workdir)
-        outcome = run_check(job.kind, job=job, workdir=workdir, progress=heart.progress)
+        if run.rollup_of_id is not None:
+            outcome = _rolled_up(run, heart)
+        else:
+            job = job_of(run, workdir)
+            outcome = run_check(job.kind, job=job, workdir=workdir, progress=heart.progress)
         services.finish_run(run.pk, run.attempt, outcome, actor=SYSTEM)
     except CountersignError as error:
         _fail(run, error.detail, code=error.code, retryable=isinstance(error, Unavailable))
@@ -132,11 +136,46 @@ def job_of(run: CheckRun, workdir: Path) -> "CheckJob":
         reference=data_of(run.reference, run.config, "reference_filters", workdir, "reference")
         if run.reference
         else None,
+        reference_profile=_reference_profile(run),
         grade=grade,
+        floor=settings.COUNTERSIGN.cell_floor,
         shelf=settings.COUNTERSIGN.data_dir / "scored",
         as_of=rfc3339(run.requested_at),
         **scoring_of(run),
     )
+
+
+def _rolled_up(run: CheckRun, heart: "Heart") -> "CheckOutcome":
+    from monitoring.engine.rollup import Part, RollupJob, roll_up
+    from monitoring.engine.run import versions_of
+
+    cubes = run.made_of["cubes"]
+    grades = dict(
+        CheckRun.objects.filter(pk__in=[one["run"] for one in cubes]).values_list(
+            "cube_id", "grade"
+        )
+    )
+    parts = [
+        Part(path_of(one["cube"]), one["cube"], cast("Grade", grades[one["cube"]])) for one in cubes
+    ]
+    job = RollupJob(
+        cast("Kind", run.kind),
+        tuple(parts),
+        configs.of_check(run.config),
+        settings.COUNTERSIGN.cell_floor,
+        run.made_of["left_out"],
+    )
+    return roll_up(job, progress=heart.progress, libraries=versions_of(job.kind))
+
+
+def _reference_profile(run: CheckRun) -> "ReferenceProfile | None":
+    """The stored profiles that stand in for a reference, if the configuration names any."""
+    from monitoring.engine.reference_profile import ReferenceProfile
+
+    told = run.config.get("reference_run")
+    if told is None:
+        return None
+    return ReferenceProfile(path_of(told["cube"]), told["cube"], told["side"], told["grade"])
 
 
 def _batches(run: CheckRun, workdir: Path) -> "DataFile":

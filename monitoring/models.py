@@ -78,7 +78,8 @@ class CheckRun(models.Model):
         help_text="of its stored cubes",
     )
     made_of = models.JSONField(
-        default=list, help_text='the cubes of a roll-up: [{"run", "cube"}], in order of their time'
+        default=dict,
+        help_text='of a roll-up: {"since", "until", "left_out", "cubes": [{"run", "cube"}]}',
     )
     config = models.JSONField(default=dict)
     mapping = models.JSONField(help_text="the column mapping as it was when the run was asked for")

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from kernel.moments import rfc3339
-from monitoring.models import Breach, CheckRun, Grade, Measurement, Monitor
+from monitoring.models import Breach, CheckRun, CubeErasure, Grade, Measurement, Monitor
 from registry.models import Dataset, Environment, ModelVersion, Use
 
 _ENDED = (CheckRun.State.SUCCEEDED, CheckRun.State.FAILED, CheckRun.State.CANCELLED)
@@ -209,3 +209,19 @@ def _dataset(dataset: Dataset | None) -> dict[str, Any] | None:
 
 def _compared(slice: dict[str, str]) -> str:
     return ",".join(sorted(name for name, group in slice.items() if group == "*"))
+
+
+def erasure_of(run: CheckRun) -> CubeErasure | None:
+    """The erasure of a run's whole cube, if its bytes are gone.
+
+    Runs that found the same share its bytes, and so their end; who finds it again has it again.
+    """
+    if run.cube_id is None or run.finished_at is None:
+        return None
+    found = CubeErasure.objects.filter(cube=run.cube_id, erased_at__gte=run.finished_at)
+    return found.order_by("erased_at").first()
+
+
+def open_cube(run: CheckRun) -> str | None:
+    """The digest of what everybody may see of a run's cube; the cube itself if it hides nothing."""
+    return run.public_cube_id or run.cube_id

@@ -55,6 +55,8 @@ class BlobStore(Protocol):
 
     def has(self, digest: str) -> bool: ...
 
+    def remove(self, digest: str) -> None: ...
+
     def path(self, digest: str) -> Path: ...
 
     def digests(self) -> Iterator[str]: ...
@@ -132,6 +134,13 @@ class FolderStore:
 
     def has(self, digest: str) -> bool:
         return _place(self.root, digest).is_file()
+
+    def remove(self, digest: str) -> None:
+        """Take the bytes of a digest away for good. To say it twice is to say it once."""
+        place = _place(self.root, digest)
+        place.unlink(missing_ok=True)
+        if place.parent.is_dir():
+            _sync_folder(place.parent)
 
     def digests(self) -> Iterator[str]:
         """Every digest there is, for the collection of orphans."""

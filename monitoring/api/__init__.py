@@ -9,6 +9,7 @@ from monitoring.api.checks import (
     CheckRunRetry,
     Checks,
 )
+from monitoring.api.cubes import CheckRunCube, CheckRunCubeErasure, MonitorRollup
 from monitoring.api.monitors import (
     BreachDetail,
     Breaches,
@@ -31,6 +32,8 @@ __all__ = [
     "Breaches",
     "CheckRunAttachment",
     "CheckRunCancel",
+    "CheckRunCube",
+    "CheckRunCubeErasure",
     "CheckRunDetail",
     "CheckRunMeasurements",
     "CheckRunRetry",
@@ -39,6 +42,7 @@ __all__ = [
     "MonitorBackfill",
     "MonitorDetail",
     "MonitorEnd",
+    "MonitorRollup",
     "MonitorWindows",
     "Monitors",
     "ObservationDetail",

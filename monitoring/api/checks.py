@@ -15,7 +15,7 @@ from accounts.rest.idempotency import idempotent
 from kernel.errors import NotFound
 from kernel.rest.pagination import NewestFirst
 from kernel.rest.serializers import Nothing
-from monitoring import services
+from monitoring import selectors, services
 from monitoring.api import finding
 from monitoring.api.forms import (
     CheckRequest,
@@ -24,6 +24,7 @@ from monitoring.api.forms import (
     RunShown,
 )
 from monitoring.models import CheckRun
+from monitoring.services import references
 from registry.store import open_blob
 
 _RUNS = CheckRun.objects.select_related("version__model", "dataset", "reference")
@@ -60,7 +61,7 @@ class Checks(APIView):
             asked["kind"],
             dataset=finding.dataset_of(request, asked["dataset"], "dataset"),
             reference=finding.dataset_of(request, reference, "reference") if reference else None,
-            config=asked.get("config"),
+            config=references.given(asked.get("config") or {}, asked.get("reference_run")),
             actor=actor_of(request),
         )
         return Response(RunShown(run).data, status=201)
@@ -71,7 +72,7 @@ class CheckRunDetail(APIView):
 
     @extend_schema(responses=RunShown)
     def get(self, request: Request, id: UUID) -> Response:
-        return Response(RunShown(_run(request, id)).data)
+        return Response(RunShown(run_of(request, id)).data)
 
 
 class CheckRunMeasurements(APIView):
@@ -81,7 +82,7 @@ class CheckRunMeasurements(APIView):
 
     @extend_schema(responses=MeasurementShown(many=True))
     def get(self, request: Request, id: UUID) -> Response:
-        measured = _run(request, id).measurements.order_by("position")
+        measured = run_of(request, id).measurements.order_by("position")
         measured = finding.filtered(
             request, measured, {"metric": "metric", "attribute": "attribute"}
         )
@@ -94,10 +95,10 @@ class CheckRunCancel(APIView):
     @extend_schema(request=Nothing, responses=RunShown)
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
-        run = _run(request, id)
+        run = run_of(request, id)
         Nothing(data=request.data).is_valid(raise_exception=True)
         services.cancel_run(run, actor=actor_of(request))
-        return Response(RunShown(_run(request, id)).data)
+        return Response(RunShown(run_of(request, id)).data)
 
 
 class CheckRunRetry(APIView):
@@ -108,33 +109,34 @@ class CheckRunRetry(APIView):
     @extend_schema(request=Nothing, responses={201: RunShown})
     @idempotent
     def post(self, request: Request, id: UUID) -> Response:
-        run = _run(request, id)
+        run = run_of(request, id)
         Nothing(data=request.data).is_valid(raise_exception=True)
         made = services.retry_run(run, actor=actor_of(request))
-        return Response(RunShown(_run(request, made.pk)).data, status=201)
+        return Response(RunShown(run_of(request, made.pk)).data, status=201)
 
 
 class CheckRunAttachment(APIView):
-    """A file that a run left: `cube.json` is the cube itself."""
+    """A file that a run left. `cube.json` is the cube, without small counts if it holds any."""
 
     actions: ClassVar = {"GET": "model.read"}
 
     @extend_schema(responses={200: OpenApiTypes.BINARY})
     def get(self, request: Request, id: UUID, name: str) -> HttpResponseBase:
-        run = _run(request, id)
-        if name == "cube.json" and run.cube_id:
-            return _download(run.cube_id, name, "application/json")
+        run = run_of(request, id)
+        shown = selectors.open_cube(run)
+        if name == "cube.json" and shown is not None:
+            return download(shown, name, "application/json")
         file = run.attachments.filter(name=name).first()
         if file is None:
             raise NotFound(f"the run has no attachment {name}")
-        return _download(file.blob_id, file.name, file.media_type)
+        return download(file.blob_id, file.name, file.media_type)
 
 
-def _run(request: Request, id: UUID) -> CheckRun:
+def run_of(request: Request, id: UUID) -> CheckRun:
     return finding.one_of(request, _RUNS, id, "check run")
 
 
-def _download(digest: str, name: str, media_type: str) -> HttpResponseBase:
+def download(digest: str, name: str, media_type: str) -> HttpResponseBase:
     """A download, never a page: what a library wrote gets no rights of this origin."""
     response = FileResponse(
         open_blob(digest), as_attachment=True, filename=name, content_type=media_type

@@ -17,6 +17,7 @@ from monitoring.models import (
     Backtest,
     Breach,
     CheckRun,
+    CubeErasure,
     Measurement,
     Monitor,
     ObservationBatch,
@@ -30,7 +31,29 @@ class CheckRequest(StrictSerializer):
     kind = StrictCharField()
     dataset = StrictCharField(help_text="name or digest")
     reference = StrictCharField(required=False, allow_null=True, help_text="name or digest")
+    reference_run = StrictCharField(
+        required=False,
+        allow_null=True,
+        help_text="id of an earlier run whose stored profiles are the reference",
+    )
     config = serializers.DictField(required=False)
+
+
+class RollupRequest(StrictSerializer):
+    since = StrictCharField(help_text="RFC 3339")
+    until = StrictCharField(help_text="RFC 3339")
+
+
+class ErasureRequest(StrictSerializer):
+    reason = StrictCharField(max_length=5_000)
+
+
+class ErasureShown(serializers.ModelSerializer[CubeErasure]):
+    cube_digest = serializers.CharField(source="cube_id")
+
+    class Meta:
+        model = CubeErasure
+        fields: ClassVar = ["id", "run", "cube_digest", "reason", "erased_at"]
 
 
 class _Watched(StrictSerializer):
@@ -141,6 +164,7 @@ class RunListed(serializers.ModelSerializer[CheckRun]):
     dataset = _Dataset()
     reference = _Dataset()
     cube_digest = serializers.CharField(source="cube_id")
+    public_cube_digest = serializers.CharField(source="public_cube_id")
 
     class Meta:
         model = CheckRun
@@ -174,6 +198,9 @@ class RunListed(serializers.ModelSerializer[CheckRun]):
             "seed",
             "rows",
             "cube_digest",
+            "public_cube_digest",
+            "rollup_of",
+            "made_of",
             "result_digest",
         ]
 

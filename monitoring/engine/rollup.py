@@ -50,12 +50,16 @@ class Part:
 
 @dataclass(frozen=True)
 class RollupJob:
-    """Cubes of one kind of check, in the order of their time, and how to measure their sum."""
+    """Cubes of one kind of check, in the order of their time, and how to measure their sum.
+
+    `left_out` windows of the period have no cube.
+    """
 
     kind: Kind
     parts: tuple[Part, ...]
     config: Mapping[str, Any]
     floor: int = FLOOR
+    left_out: int = 0
 
     @property
     def seed(self) -> int:
@@ -88,6 +92,9 @@ def roll_up(job: RollupJob, *, progress: Progress, libraries: Mapping[str, str])
     known = {*_OWN, *aggregates}
     left = sorted({name for one in documents for name in one if name not in known})
     notes = list(result.notes)
+    if job.left_out:
+        text = f"{job.left_out} windows of the period were not measured and are not in the sum"
+        notes.append(Note("windows_left_out", text, {"windows": job.left_out}))
     if left:
         text = f"not added up, since it does not follow from its parts: {', '.join(left)}"
         notes.append(Note("not_rolled_up", text, {"parts": len(left)}))

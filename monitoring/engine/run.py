@@ -7,6 +7,7 @@ attachments to `out/`.
 import json
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module, metadata
 from pathlib import Path
@@ -115,10 +116,16 @@ def _capped(grade: Grade, job: CheckJob) -> Grade:
 
 
 def libraries(job: CheckJob) -> dict[str, str]:
-    names = [*_ALWAYS, *_BY_KIND[job.kind]]
+    names = []
     if job.artifact is not None and job.artifact.format in LIBRARIES:
         library = LIBRARIES[job.artifact.format]
         names.append(_DISTRIBUTIONS.get(library, library))
+    return versions_of(job.kind, names)
+
+
+def versions_of(kind: str, more: Iterable[str] = ()) -> dict[str, str]:
+    """The versions of the libraries that a check of a kind rests on."""
+    names = [*_ALWAYS, *_BY_KIND[kind], *more]
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in sorted(names):
         try:

@@ -3,6 +3,7 @@
 from monitoring.services.backtests import request_backtest
 from monitoring.services.batches import record_batch
 from monitoring.services.breaches import open_breach, resolve_breach
+from monitoring.services.cubes import erase_cube
 from monitoring.services.judging import judge_failure, judge_run
 from monitoring.services.monitors import (
     arm_monitor,
@@ -14,6 +15,7 @@ from monitoring.services.monitors import (
     start_monitor,
 )
 from monitoring.services.requests import request_check
+from monitoring.services.rollups import roll_up
 from monitoring.services.runs import (
     LEASE,
     MAX_ATTEMPTS,
@@ -38,6 +40,7 @@ __all__ = [
     "cancel_run",
     "claim_run",
     "end_monitor",
+    "erase_cube",
     "evaluate_monitor",
     "evaluate_window",
     "fail_run",
@@ -52,6 +55,7 @@ __all__ = [
     "request_check",
     "resolve_breach",
     "retry_run",
+    "roll_up",
     "run_due_monitors",
     "start_monitor",
     "sweep",

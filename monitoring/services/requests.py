@@ -14,7 +14,7 @@ from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
 from monitoring.engine import loaders
 from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch, Window
-from monitoring.services import comparing, references
+from monitoring.services import comparing, importance, references
 from registry import locations
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
@@ -107,6 +107,7 @@ def prepare(
         need_bytes(reference, "reference")
     checked = comparing.resolved(version, checked)
     checked = references.resolved(version, kind, checked, reference)
+    checked = importance.resolved(version, kind, checked, mapping)
     return Question(kind, _with_grade(version, kind, checked, mapping), mapping, reference)
 
 

@@ -164,6 +164,8 @@ def retry_run(run: CheckRun, *, actor: Actor) -> CheckRun:
         raise Conflict(f"the check is {run.state}", code="under_way")
     if run.version.retired_at is not None:
         raise Conflict("the version is retired; nothing more is measured of it")
+    if run.purpose == CheckRun.Purpose.ROLLUP:
+        raise Conflict("a roll-up is asked for by its period", code="rollup")
     if run.purpose == CheckRun.Purpose.BACKTEST:
         raise Conflict("a backtest is asked for as a whole", code="backtest")
     if run.monitor is not None:

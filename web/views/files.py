@@ -6,7 +6,10 @@ from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 
+from accounts.access import can
+from accounts.web import actor_of
 from monitoring.models import CheckRun
+from monitoring.selectors import erasure_of
 from registry.models import Evidence
 from registry.store import open_blob
 from web.pages import find, page
@@ -14,6 +17,7 @@ from web.pages import find, page
 # Up to here the bytes are hashed again before they leave.
 VERIFIED = 64 * 1024**2
 CUBE = "cube.json"
+WHOLE = "cube-whole.json"
 
 
 @page()
@@ -25,9 +29,17 @@ def evidence(request: HttpRequest, evidence_id: UUID) -> HttpResponse:
 
 @page()
 def attachment(request: HttpRequest, run_id: UUID, name: str) -> HttpResponse:
-    """A file that a check left; `cube.json` is the cube that its measurements were computed from."""
-    run = find(CheckRun.objects.select_related("cube"), request, pk=run_id)
-    if name == CUBE and run.cube is not None:
+    """A file that a check left; `cube.json` is the cube that its measurements were computed from.
+
+    If that holds small counts, `cube.json` is without them, and the whole is for those who may see it.
+    """
+    run = find(CheckRun.objects.select_related("cube", "public_cube"), request, pk=run_id)
+    cube = run.public_cube or run.cube
+    if name == CUBE and cube is not None:
+        return _download(cube.pk, name, "application/json", cube.size)
+    if name == WHOLE and run.cube is not None:
+        if not can(actor_of(request), "cube.read", run) or erasure_of(run) is not None:
+            raise Http404("the run shows no such file")
         return _download(run.cube.pk, name, "application/json", run.cube.size)
     row = run.attachments.select_related("blob").filter(name=name).first()
     if row is None:
