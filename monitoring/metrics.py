@@ -11,7 +11,44 @@ _NAMES: Final[dict[str, str]] = {
     "roc_auc": "area under the ROC curve",
     "f1": "F1 score",
     "brier_score": "Brier score",
+    "matthews_correlation": "Matthews' correlation",
+    "calibration_bias": "mean score less the rate of positives",
+    "expected_cost": "expected cost of a decision",
+    "accuracy_gain": "gain in accuracy over the version compared with",
+    "recall_gain": "gain in recall over the version compared with",
+    "specificity_gain": "gain in specificity over the version compared with",
+    "auc_gain": "gain in the area under the ROC curve over the version compared with",
+    "brier_score_gain": "gain in Brier score over the version compared with",
+    "selection_rate_change": "selection rate less that of the version compared with",
+    "prediction_agreement": "rate of decisions like those of the version compared with",
+    "estimated_accuracy": "accuracy, estimated from scores",
+    "estimated_precision": "precision, estimated from scores",
+    "estimated_recall": "recall, estimated from scores",
+    "estimated_specificity": "specificity, estimated from scores",
+    "estimated_f1": "F1 score, estimated from scores",
+    "estimated_base_rate": "base rate, estimated from scores",
+    "estimated_auc": "area under the ROC curve, estimated from scores",
+    "mean_error": "mean error (bias)",
+    "r2": "R²",
+    "absolute_error_p90": "absolute error, 90th percentile",
     "equalized_odds_difference": "equalised odds difference",
+    "equalized_odds_difference_to_overall": "equalised odds difference to overall",
+    "equalized_odds_ratio": "equalised odds ratio",
+    "equalized_odds_ratio_to_overall": "equalised odds ratio to overall",
+    "equalized_odds_mean_difference": "equalised odds mean difference",
+    "equalized_odds_mean_ratio": "equalised odds mean ratio",
+    "conditional_equalized_odds_difference": "conditional equalised odds difference",
+    "conditional_equalized_odds_ratio": "conditional equalised odds ratio",
+    "f1_difference": "F1 score difference",
+    "f1_ratio": "F1 score ratio",
+    "treatment_equality": "false negatives to false positives",
+    "treatment_equality_difference": "difference of false negatives to false positives",
+    "treatment_equality_ratio": "ratio of false negatives to false positives",
+    "ll144_selection_rate": "Local Law 144 selection rate",
+    "ll144_scoring_rate": "Local Law 144 scoring rate",
+    "ll144_impact_ratio": "Local Law 144 impact ratio",
+    "ll144_unknown": "Local Law 144 people of unknown category",
+    "excluded_small_category": "category left out as too small a share",
     "psi": "population stability index",
     "psi_deciles": "population stability index by deciles",
     "ks_statistic": "Kolmogorov-Smirnov statistic",
@@ -54,6 +91,13 @@ _NAMES: Final[dict[str, str]] = {
     "decision_seconds_p90": "seconds for a decision, 90th percentile",
     "silence": "silence of production",
 }
+
+ESTIMATED: Final = "estimated_"
+"""How the name of a figure begins that follows from the model's own scores and was not measured."""
+
+
+def is_estimate(name: str) -> bool:
+    return name.startswith(ESTIMATED)
 
 
 def spoken(name: str) -> str:

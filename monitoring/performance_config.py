@@ -25,6 +25,24 @@ SWEEP_POINTS: Final = 50
 LEAST_SAMPLE: Final = 10_000
 MOST_SAMPLE: Final = 5_000_000
 MODES: Final = ("all", "sample")
+RANGES: Final = {
+    **dict.fromkeys(
+        (
+            *("accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "auc"),
+            *("brier_score", "average_precision", "negative_predictive_value"),
+            *("expected_calibration_error", "prediction_agreement"),
+        ),
+        (0.0, 1.0),
+    ),
+    **dict.fromkeys(
+        (
+            *("matthews_correlation", "calibration_bias", "accuracy_gain", "recall_gain"),
+            *("specificity_gain", "auc_gain", "brier_score_gain", "selection_rate_change"),
+        ),
+        (-1.0, 1.0),
+    ),
+}
+"""Of metrics that have one: a limit at its end is none."""
 
 
 @dataclass(frozen=True)

@@ -30,33 +30,14 @@ from governance.controls.base import (
 from governance.controls.facts import Facts, Missing
 from governance.controls.results import Status
 from kernel.canonical import is_number
-from monitoring.metrics import titled
+from monitoring import fairness_metrics, performance_config
+from monitoring.metrics import is_estimate, titled
 
 # Metrics with a known range, so that a limit at its end, which nothing can pass, is noticed.
 RANGES: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(
-        (
-            "accuracy",
-            "balanced_accuracy",
-            "precision",
-            "recall",
-            "f1",
-            "roc_auc",
-            "brier_score",
-            "selection_rate",
-            "true_positive_rate",
-            "false_positive_rate",
-            "true_negative_rate",
-            "false_negative_rate",
-            "demographic_parity_difference",
-            "demographic_parity_ratio",
-            "equal_opportunity_difference",
-            "equalized_odds_difference",
-            "false_positive_rate_difference",
-            "accuracy_difference",
-        ),
-        (0.0, 1.0),
-    ),
+    **dict.fromkeys(("recall", "roc_auc", "brier_score"), (0.0, 1.0)),
+    **dict.fromkeys(fairness_metrics.in_unit_range(), (0.0, 1.0)),
+    **performance_config.RANGES,
 }
 
 _WORSE = (Status.FAIL, Status.INSUFFICIENT, Status.PASS)
@@ -154,6 +135,8 @@ class Measured(Control):
         return judgement
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        if is_estimate(self.metric):
+            yield "metric", "is an estimate from scores, which no control judges"
         limits, known = self.limits(), RANGES.get(self.metric)
         if limits.least is not None and limits.most is not None and limits.least > limits.most:
             yield "at_least", "is above at_most: nothing could ever pass"

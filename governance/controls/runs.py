@@ -8,6 +8,7 @@ from typing import Any
 from governance.controls import facts as read
 from governance.controls.base import at_least
 from governance.controls.facts import Facts, Missing
+from monitoring.metrics import is_estimate
 
 BETWEEN = "*"
 """In a measurement's slice: a comparison between the groups of this attribute."""
@@ -126,6 +127,8 @@ def newest_with(
 def _of(
     run: Mapping[str, Any], metric: str, about: Mapping[str, str] | None
 ) -> Iterable[Mapping[str, Any]]:
+    if is_estimate(metric):
+        raise Missing(metric, "is an estimate from scores, not measured")
     return (
         one
         for one in read.objects(run, "measurements", may_be_empty=True)

@@ -12,7 +12,8 @@ from audit.recording import record
 from audit.writing import in_write
 from kernel import canonical
 from kernel.errors import Unprocessable
-from monitoring.models import CheckAttachment, CheckRun, Measurement
+from monitoring.metrics import is_estimate
+from monitoring.models import CheckAttachment, CheckRun, Grade, Measurement
 from registry.services import blob_of, bump
 from registry.store import Stored, put
 
@@ -139,6 +140,6 @@ def _measurement(run: CheckRun, position: int, one: dict[str, Any]) -> Measureme
         undefined=one["undefined_reason"] or "",
         method=one["method"],
         unit=one["unit"],
-        grade=run.grade,
+        grade=Grade.CLAIMED if is_estimate(one["metric"]) else run.grade,
         detail=one["detail"],
     )
