@@ -12,7 +12,7 @@ from registry import formats
 
 FIELDS = [
     ("performance", "performance", "FIELDS"),
-    ("fairness", "tables", "GROUP_FIELDS"),
+    ("fairness", "fairness", "FIELDS"),
     ("drift", "drift", "FIELDS"),
     ("explainability", "explainability", "FIELDS"),
     ("data_quality", "data_quality", "FIELDS"),
