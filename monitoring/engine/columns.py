@@ -1,9 +1,11 @@
 """Profiles and comparisons of a model's columns, features and answers alike.
 
-Each column is read once, and one column at a time is held.
+Each column is read once, and few columns at a time are held.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +17,7 @@ from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import Categories, Numbers
 from monitoring.engine.sources import Source
 
+COMPARED_AT_ONCE = 2
 ANSWERS = ("score", "prediction", "label")
 Profiles = Mapping[str, ColumnProfile]
 
@@ -39,11 +42,17 @@ def gather(
     """
     found: dict[str, Any] = {"reference": {}, "current": {}}
     answers: dict[str, Any] = {"reference": {}, "current": {}}
-    compared = []
-    for name in mapping.features:
-        categorical = _is_categorical(reference, mapping, name)
-        pair = tuple(_read(one, name, categorical) for one in (reference, current))
-        compared.append(_pair(name, pair, found))
+    compared: list[Comparison] = []
+    # A column is compared while the next is read; a few are held at a time.
+    with ThreadPoolExecutor(COMPARED_AT_ONCE) as pool:
+        waiting: deque[Future[Comparison]] = deque()
+        for name in mapping.features:
+            categorical = _is_categorical(reference, mapping, name)
+            pair = tuple(_read(one, name, categorical) for one in (reference, current))
+            if len(waiting) == COMPARED_AT_ONCE:
+                compared.append(waiting.popleft().result())
+            waiting.append(pool.submit(_pair, name, pair, found))
+        compared += [one.result() for one in waiting]
     for name in ANSWERS:
         sources = [_answer(one, mapping, name) for one in (reference, current)]
         if sources[0] is not None and sources[1] is not None:
