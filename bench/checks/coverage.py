@@ -23,7 +23,10 @@ from monitoring.engine.statistics import Interval
 LEVEL = 0.95
 BOUNDS = (0.93, 0.97)
 RUNS = 1_000
-MODULES: tuple[str, ...] = ("bench.checks.coverage_fairness",)
+MODULES: tuple[str, ...] = (
+    "bench.checks.coverage_fairness",
+    "bench.checks.coverage_performance",
+)
 
 Draw = Callable[[np.random.Generator, int], Interval]
 """Draws data with the generator, forms the interval; the whole number seeds the interval's own."""

@@ -1,0 +1,250 @@
+"""Coverage of performance's intervals, formed by the check itself from cubes of drawn rows."""
+
+import math
+from decimal import Decimal
+from functools import cache
+
+import numpy as np
+from scipy import integrate, stats
+
+from bench.checks.coverage import register
+from monitoring.engine.checks import performance
+from monitoring.engine.checks.performance import Compared
+from monitoring.engine.checks.performance.regression import ranks_wanted
+from monitoring.engine.cube import Cell, Contingency, Moments, ScoreCell, ScoreCube
+from monitoring.engine.cube.expected import ExpectedCell, ExpectedCube
+from monitoring.engine.cube.paired import (
+    PAIRED_BINS,
+    PairedCell,
+    PairedCube,
+    PairedMoments,
+    PairedScores,
+)
+from monitoring.engine.cube.regression import SUMS, Frame, RegressionCube, ResidualSums
+from monitoring.engine.cube.scores import LOG_FLOOR, SCORE_BINS
+from monitoring.engine.statistics import Interval
+
+Rng = np.random.Generator
+NOBODY = Contingency((), ())
+CELLS = (0.12, 0.06, 0.74, 0.08)
+"""Shares of true and false positives, true and false negatives."""
+COSTS = {"false_positive": 20, "false_negative": 200, "true_positive": -50}
+
+
+def _interval(result, metric: str) -> Interval:
+    found = next(one for one in result.measurements if one.metric == metric)
+    assert found.lower is not None, f"{metric} has no interval"
+    return Interval(found.lower, found.upper)
+
+
+def _table(counts) -> Contingency:
+    labels = ((1, 1), (0, 1), (0, 0), (1, 0))
+    pairs = zip(labels, map(int, counts), strict=True)
+    return Contingency((), tuple(Cell((), label, decided, n) for (label, decided), n in pairs if n))
+
+
+def _decided(metric: str):
+    def draw(rng: Rng, seed: int) -> Interval:
+        table = _table(rng.multinomial(400, CELLS))
+        config = {"costs": COSTS} if metric == "expected_cost" else {}
+        return _interval(performance.measure(table, None, config, seed), metric)
+
+    return draw
+
+
+tp, fp, tn, fn = CELLS
+for name, truth in {
+    "f1": 2 * tp / (2 * tp + fp + fn),
+    "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2,
+    "matthews_correlation": (tp * tn - fp * fn)
+    / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)),
+    "negative_predictive_value": tn / (tn + fn),
+    "expected_cost": 20 * fp + 200 * fn - 50 * tp,
+}.items():
+    register(name, "400 rows, a fifth positive", truth)(_decided(name))
+
+
+# Scores
+
+
+def score_cube(label, score) -> ScoreCube:
+    """The cube that the engine would count, for everybody."""
+    place = np.minimum((score * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    cells = []
+    for side in (0, 1):
+        rows = np.bincount(place[label == side], minlength=SCORE_BINS)
+        sums = np.bincount(place[label == side], score[label == side], SCORE_BINS)
+        cells += [
+            ScoreCell((), side, int(at), int(rows[at]), Decimal(float(sums[at])))
+            for at in np.flatnonzero(rows)
+        ]
+    squared = (score - label) ** 2
+    kept = np.clip(np.where(label == 1, score, 1 - score), LOG_FLOOR, 1)
+    log = -np.log(kept)
+    sums = (Decimal(float(one.sum())) for one in (squared, squared**2, log, log**2))
+    return ScoreCube((), SCORE_BINS, tuple(cells), (Moments((), len(label), *sums),))
+
+
+def _binormal(rng: Rng, n: int = 400, share: float = 0.2, apart: float = 1.2):
+    label = (rng.random(n) < share).astype(int)
+    return label, stats.norm.cdf(rng.normal(0, 1, n) + apart * label - 0.6)
+
+
+@cache
+def _precision_of(share: float, apart: float) -> float:
+    def at(x: float) -> float:
+        hit, false = share * stats.norm.sf(x - apart), (1 - share) * stats.norm.sf(x)
+        return stats.norm.pdf(x - apart) * hit / (hit + false)
+
+    return integrate.quad(at, -8, 10, limit=200)[0]
+
+
+def _scored(metric: str, drawn=_binormal):
+    def draw(rng: Rng, seed: int) -> Interval:
+        label, score = drawn(rng)
+        return _interval(performance.measure(NOBODY, score_cube(label, score), {}, seed), metric)
+
+    return draw
+
+
+AREA = float(stats.norm.cdf(1.2 / math.sqrt(2)))
+register("auc", "400 rows, a fifth positive", AREA)(_scored("auc"))
+register("average_precision", "400 rows, a fifth positive", _precision_of(0.2, 1.2))(
+    _scored("average_precision")
+)
+
+
+def _calibrated(rng: Rng, n: int = 400):
+    score = rng.beta(2, 3, n)
+    return (rng.random(n) < score).astype(int), score
+
+
+def _mean(function) -> float:
+    return integrate.quad(lambda p: function(p) * stats.beta.pdf(p, 2, 3), 0, 1)[0]
+
+
+for name, truth in {
+    "brier_score": _mean(lambda p: p * (1 - p)),
+    "log_loss": _mean(lambda p: -p * math.log(p) - (1 - p) * math.log(1 - p) if 0 < p < 1 else 0),
+    "calibration_bias": 0.0,
+}.items():
+    register(name, "400 rows, calibrated scores", truth)(_scored(name, _calibrated))
+
+
+def _estimated(metric: str):
+    """The truth is what the labels will say, so the interval is taken less that."""
+
+    def draw(rng: Rng, seed: int) -> Interval:
+        label, score = _calibrated(rng, 600)
+        chosen = (score >= 0.45).astype(int)
+        place = np.minimum((score * SCORE_BINS).astype(int), SCORE_BINS - 1)
+        cells = tuple(
+            ExpectedCell((), int(d), int(at), 1, Decimal(float(s)), Decimal(float(s * s)))
+            for d, at, s in zip(chosen, place, score, strict=True)
+        )
+        expected = ExpectedCube((), SCORE_BINS, cells)
+        result = performance.measure(NOBODY, None, {}, seed, expected=expected)
+        found = _interval(result, f"estimated_{metric}")
+        counts = [np.sum((label == a) & (chosen == b)) for a, b in ((1, 1), (0, 1), (0, 0), (1, 0))]
+        true = performance.measure(_table(counts), score_cube(label, score), {}, seed)
+        value = next(one.value for one in true.measurements if one.metric == metric)
+        return Interval(found.lower - value, found.upper - value)
+
+    return draw
+
+
+for name in ("accuracy", "precision", "recall", "specificity", "f1", "base_rate", "auc"):
+    register(f"estimated_{name}", "600 calibrated rows", 0.0)(_estimated(name))
+
+
+# Two models
+
+
+def _pair(rng: Rng, n: int = 500) -> Compared:
+    """Two scores of the same rows that share most of their noise."""
+    label = (rng.random(n) < 0.3).astype(int)
+    common = rng.normal(0, 1, n)
+    scores = [
+        stats.norm.cdf(apart * label + 0.8 * common + 0.6 * rng.normal(0, 1, n) - 0.8)
+        for apart in (1.4, 1.0)
+    ]
+    places = [np.minimum((s * PAIRED_BINS).astype(int), PAIRED_BINS - 1) for s in scores]
+    decided = [(s >= 0.5).astype(int) for s in scores]
+    rows = list(zip(label, *places, *decided, strict=True))
+    gap = (scores[0] - label) ** 2 - (scores[1] - label) ** 2
+    total, squares = Decimal(float(gap.sum())), Decimal(float((gap**2).sum()))
+    cube = PairedCube(
+        (),
+        PAIRED_BINS,
+        tuple(PairedCell((), int(y), int(a), int(b), 1) for y, _, _, a, b in rows),
+        tuple(PairedScores((), int(y), int(a), int(b), 1) for y, a, b, _, _ in rows),
+        (PairedMoments((), n, total, squares),),
+    )
+    return Compared(cube, *(score_cube(label, score) for score in scores))
+
+
+def _gain(metric: str):
+    def draw(rng: Rng, seed: int) -> Interval:
+        return _interval(performance.measure(NOBODY, None, {}, seed, compared=_pair(rng)), metric)
+
+    return draw
+
+
+def _brier(apart: float) -> float:
+    total = 0.0
+    for label, share in ((1, 0.3), (0, 0.7)):
+        at = stats.norm(apart * label - 0.8, 1)
+        total += share * at.expect(lambda x, y=label: (stats.norm.cdf(x) - y) ** 2)
+    return total
+
+
+def _rates(apart: float) -> tuple[float, float]:
+    return float(stats.norm.cdf(apart - 0.8)), float(stats.norm.cdf(0.8))
+
+
+RECALLS = _rates(1.4)[0], _rates(1.0)[0]
+for name, truth in {
+    "accuracy_gain": 0.3 * (RECALLS[0] - RECALLS[1]),
+    "recall_gain": RECALLS[0] - RECALLS[1],
+    "specificity_gain": 0.0,
+    "auc_gain": float(stats.norm.cdf(1.4 / math.sqrt(2)) - stats.norm.cdf(1.0 / math.sqrt(2))),
+    "brier_score_gain": _brier(1.0) - _brier(1.4),
+    "selection_rate_change": 0.3 * (RECALLS[0] - RECALLS[1]),
+}.items():
+    register(name, "500 rows scored by both", truth)(_gain(name))
+
+
+# Numbers
+
+
+def _regressed(metric: str):
+    def draw(rng: Rng, seed: int) -> Interval:
+        n = 300
+        y, e = rng.normal(0, 2, n), rng.normal(0.3, 1, n)
+        # Within [-1, 1], as the engine's frame brings them.
+        y, e = y / 100, e / 10
+        parts = {
+            "e": e, "size": abs(e), "e2": e**2, "e4": e**4, "y": y, "y2": y**2, "y3": y**3,
+            "y4": y**4, "e2y": e**2 * y, "e2y2": e**2 * y**2,
+        }  # fmt: skip
+        sums = {name: Decimal(float(parts[name].sum())) for name in SUMS}
+        cube = RegressionCube((), n, Frame(0.0, 2, 1), (ResidualSums((), n, sums),))
+        size = np.sort(abs(e)) * 10
+        ranks = ranks_wanted(cube, {})[()][()]
+        sizes = {(): {(): {rank: float(size[rank - 1]) for rank in ranks}}}
+        return _interval(performance.measure_regression(cube, sizes, {}, seed), metric)
+
+    return draw
+
+
+ERROR = stats.foldnorm(0.3)
+for name, truth in {
+    "mean_absolute_error": float(ERROR.mean()),
+    "root_mean_squared_error": math.sqrt(1.09),
+    "mean_squared_error": 1.09,
+    "mean_error": 0.3,
+    "r2": 1 - 1.09 / 4,
+    "median_absolute_error": float(ERROR.ppf(0.5)),
+    "absolute_error_p90": float(ERROR.ppf(0.9)),
+}.items():
+    register(name, "300 rows, normal errors", truth)(_regressed(name))
