@@ -94,7 +94,8 @@ def _environment(workdir: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "2",
         "OPENBLAS_NUM_THREADS": "2",
-        "NUMBA_NUM_THREADS": "2",
+        # What shap compiles takes longer to compile than to do for the rows that are asked of it.
+        "NUMBA_DISABLE_JIT": "1",
         # Waiting threads must not burn the processor that the others need.
         "OMP_WAIT_POLICY": "PASSIVE",
         "DO_NOT_TRACK": "1",
