@@ -57,10 +57,15 @@ def for_approval(approval: Approval, actor: Actor) -> Offers:
 
 
 def for_run(run: CheckRun, actor: Actor) -> Offers:
-    may = can(actor, "check.cancel", run)
-    if may and run.monitor_id is not None:
-        may = can(actor, "monitor.manage", run)
-    return {"cancel": _answer(may)}
+    found = {}
+    for name, action in (("cancel", "check.cancel"), ("retry", "check.request")):
+        may = can(actor, action, run)
+        if may and run.monitor_id is not None:
+            may = can(actor, "monitor.manage", run)
+        found[name] = _answer(may)
+    if run.purpose == CheckRun.Purpose.BACKTEST:
+        found["retry"] = Offer(False, "a backtest is asked for as a whole")
+    return found
 
 
 def refusals(offers: Offers, names: Mapping[str, str]) -> list[tuple[str, str]]:

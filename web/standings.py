@@ -98,17 +98,26 @@ def places_of(version: ModelVersion) -> list[Place]:
     uses = list(
         Use.objects.filter(model=version.model_id, retired_at=None).order_by("-is_default", "name")
     )
-    return [
-        _place(version, use, environment)
-        for environment in reversed(ordered_environments())
-        for use in uses
-    ]
+    return _places(
+        [
+            (version, use, environment)
+            for environment in reversed(ordered_environments())
+            for use in uses
+        ]
+    )
 
 
-def _place(version: ModelVersion, use: Use, environment: Environment) -> Place:
-    report = selectors.standing_of(version, use, environment)
-    since = min((one.interval.since for one in report.suspensions), default=None)
-    return Place(use, environment, report.standing.value, report.reason, report.until, since)
+def _places(wanted: Sequence[selectors.Place]) -> list[Place]:
+    """Standings of many places in a handful of queries, in the given order."""
+    reports = selectors.standings_of(wanted)
+    found = []
+    for version, use, environment in wanted:
+        report = reports[version.pk, use.pk, environment.pk]
+        since = min((one.interval.since for one in report.suspensions), default=None)
+        found.append(
+            Place(use, environment, report.standing.value, report.reason, report.until, since)
+        )
+    return found
 
 
 def pronounce(version: ModelVersion, place: Place) -> Pronouncement:
@@ -160,12 +169,14 @@ def standings_of_page(versions: Sequence[ModelVersion]) -> dict[UUID, list[Place
             touched[version_id].add((use_id, environment_id))
     uses = {use.pk: use for use in Use.objects.filter(model=versions[0].model_id)}
     order = ordered_environments()
-    return {
-        version.pk: [
-            _place(version, uses[use_id], environment)
-            for environment in reversed(order)
-            for use_id in uses
-            if (use_id, environment.pk) in touched[version.pk]
-        ]
+    wanted = [
+        (version, uses[use_id], environment)
         for version in versions
-    }
+        for environment in reversed(order)
+        for use_id in uses
+        if (use_id, environment.pk) in touched[version.pk]
+    ]
+    found: dict[UUID, list[Place]] = {version.pk: [] for version in versions}
+    for (version, _, _), place in zip(wanted, _places(wanted), strict=True):
+        found[version.pk].append(place)
+    return found

@@ -41,6 +41,7 @@ _pages = [
     path("check-runs/<uuid:run_id>/", checks.check_run, name="check-run"),
     path("check-runs/<uuid:run_id>/progress/", checks.progress, name="check-run-progress"),
     path("check-runs/<uuid:run_id>/cancel/", checks.cancel, name="check-run-cancel"),
+    path("check-runs/<uuid:run_id>/retry/", checks.retry, name="check-run-retry"),
     path("check-runs/<uuid:run_id>/files/<str:name>", files.attachment, name="check-run-file"),
     path("evidence/<uuid:evidence_id>/file", files.evidence, name="evidence-file"),
     path("gate/", gate.decisions, name="gate"),
@@ -48,6 +49,8 @@ _pages = [
     path("gate/<uuid:decision_id>/attestation/", gate.attestation, name="gate-attestation"),
     path("monitoring/", monitoring.monitoring, name="monitoring"),
     path("monitoring/monitors/<uuid:monitor_id>/", monitoring.monitor, name="monitor"),
+    path("monitoring/monitors/<uuid:monitor_id>/arm/", monitoring.arm, name="monitor-arm"),
+    path("monitoring/backtests/<uuid:backtest_id>/", monitoring.backtest, name="backtest"),
     path("monitoring/breaches/<uuid:breach_id>/", monitoring.breach, name="breach"),
     path(
         "monitoring/breaches/<uuid:breach_id>/resolve/", monitoring.resolve, name="breach-resolve"

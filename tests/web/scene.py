@@ -12,7 +12,7 @@ from governance.gate import Question
 from governance.models import GateDecision, Incident, Review, Suspension
 from governance.services import findings, gate, incidents, suspensions, waivers
 from kernel.moments import now
-from monitoring.models import Breach, CheckRun, Monitor
+from monitoring.models import Backtest, Breach, CheckRun, Monitor
 from tests import factories as f
 from tests.governance.support import World
 from tests.monitoring import helpers
@@ -40,6 +40,8 @@ class Scene:
     queued: CheckRun = field(init=False)
     monitor: Monitor = field(init=False)
     breach: Breach = field(init=False)
+    backtest: Backtest = field(init=False)
+    failed: CheckRun = field(init=False)
     incident: Incident = field(init=False)
     suspension: Suspension = field(init=False)
     decision: GateDecision = field(init=False)
@@ -61,6 +63,20 @@ class Scene:
         )
         helpers.finish(run, helpers.outcome(helpers.measured("accuracy", 0.5)))
         self.breach = Breach.objects.get()
+        self.backtest = helpers.services.request_backtest(
+            world.version,
+            name="would-it-have-acted",
+            kind="performance",
+            limits=[helpers.LIMIT],
+            min_rows=10,
+            since=helpers.START,
+            until=helpers.START + helpers.DAY,
+            actor=world.by(world.developer),
+            **place,
+        )
+        helpers.finish(
+            self.backtest.windows.get().run, helpers.outcome(helpers.measured("accuracy", 0.5))
+        )
         officer = world.by(world.officer)
         self.incident = Incident.objects.first() or incidents.open_incident(
             world.version, summary="People were passed over", actor=officer, **place
@@ -86,6 +102,12 @@ class Scene:
         self.open_review = reviews.submit(second, actor=world.by(world.submitter), **place)
         self.second = second
         self.queued = helpers.request(second)
+        self.failed = helpers.request(second)
+        claimed = helpers.services.claim_run(self.failed.pk, actor=helpers.SYSTEM)
+        assert claimed is not None
+        helpers.services.fail_run(
+            self.failed.pk, claimed.attempt, "unreadable", retryable=False, actor=helpers.SYSTEM
+        )
         self.report = reports.issued(world)
         self.waiting_report = reports.requested(world)
         Sequencer().drain()
@@ -115,6 +137,8 @@ class Scene:
             "decision": f"/gate/{self.decision.pk}/",
             "monitoring": "/monitoring/",
             "monitor": f"/monitoring/monitors/{self.monitor.pk}/",
+            "backtest": f"/monitoring/backtests/{self.backtest.pk}/",
+            "failed run": f"/check-runs/{self.failed.pk}/",
             "breach": f"/monitoring/breaches/{self.breach.pk}/",
             "incidents": "/incidents/",
             "incident": f"/incidents/{self.incident.pk}/",

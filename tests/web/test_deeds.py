@@ -6,7 +6,8 @@ import pytest
 
 from accounts.models import ApiToken, OrganisationRole, Role, User
 from governance.models import Incident, Waiver
-from monitoring.models import CheckRun
+from kernel.moments import now
+from monitoring.models import CheckRun, Monitor
 from registry.models import RoleGrant
 from reports.models import Report
 from tests import factories as f
@@ -113,6 +114,52 @@ def test_asking_for_a_check_and_cancelling_it(scene: Scene) -> None:
     run.refresh_from_db()
     assert run.state == CheckRun.State.CANCELLED
     assert developer.post(path).status_code == 409
+    again = f"/check-runs/{run.pk}/retry/"
+    refused(scene, scene.auditor, again, {})
+    answer = developer.post(again)
+    second = CheckRun.objects.get(retry_of=run)
+    assert answer["Location"] == f"/check-runs/{second.pk}/"
+    assert "the run of" in developer.get(answer["Location"]).content.decode()
+    assert developer.post(f"/check-runs/{second.pk}/retry/").status_code == 409
+
+
+def test_a_monitor_gets_the_effect_that_was_wanted_of_it(scene: Scene) -> None:
+    world = scene.world
+    monitor = helpers.monitor(
+        world.version, environment=world.environment, name="harsh", effect="stop", min_rows=11
+    )
+    path = f"/monitoring/monitors/{monitor.pk}/arm/"
+    officer = client_of(world.officer)
+    page = officer.get(f"/monitoring/monitors/{monitor.pk}/").content.decode()
+    assert "takes a backtest" in page
+    assert path not in page, "there is no backtest to go by"
+    assert officer.post(path).status_code == 409
+    Monitor.objects.filter(pk=monitor.pk).update(until=now())
+    monitor = helpers.monitor(
+        world.version, environment=world.environment, name="harsher", effect="stop"
+    )
+    assert monitor.effect == "stop", "the scene's backtest is of this definition"
+    Monitor.objects.filter(pk=monitor.pk).update(effect="no_new_deployment", definition_digest="-")
+    path = f"/monitoring/monitors/{monitor.pk}/arm/"
+    refused(scene, scene.auditor, path, {})
+    assert path in officer.get(f"/monitoring/monitors/{monitor.pk}/").content.decode()
+    answer = officer.post(path)
+    armed = Monitor.objects.get(name="harsher", until=None)
+    assert answer["Location"] == f"/monitoring/monitors/{armed.pk}/"
+    assert armed.effect == "stop"
+
+
+def test_runs_tell_what_they_have_in_common(scene: Scene) -> None:
+    developer = client_of(scene.world.developer)
+    page = developer.get(f"/check-runs/{scene.run.pk}/").content.decode()
+    assert "Same digest as" not in page
+    made = helpers.services.retry_run(scene.run, actor=scene.world.by(scene.world.developer))
+    helpers.finish(made, helpers.outcome(kind=made.kind, libraries={"duckdb": "9.9"}))
+    third = helpers.services.retry_run(made, actor=scene.world.by(scene.world.developer))
+    helpers.finish(third, helpers.outcome(kind=made.kind, libraries={"duckdb": "9.10"}))
+    page = developer.get(f"/check-runs/{third.pk}/").content.decode()
+    assert "Same digest as" in page
+    assert "<code>duckdb</code> 9.9 → 9.10" in page
 
 
 def test_reopening_a_version(scene: Scene) -> None:
@@ -154,6 +201,8 @@ def test_an_outsider_writes_to_nothing_that_is_not_theirs(scene: Scene) -> None:
         f"/models/{model}/versions/1/reopen/",
         f"/models/{model}/versions/1/waiver/",
         f"/check-runs/{scene.queued.pk}/cancel/",
+        f"/check-runs/{scene.run.pk}/retry/",
+        f"/monitoring/monitors/{scene.monitor.pk}/arm/",
     ):
         assert client.post(path, {}).status_code == 404, path
 

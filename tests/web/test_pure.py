@@ -16,7 +16,7 @@ from monitoring.limits import parse_limits
 from monitoring.models import CheckRun
 from reports.models import Report
 from reports.plots import read
-from web import drafts, series, vocabulary
+from web import drafts, vocabulary, windows
 from web.comparison import Change, changes, shifts
 from web.results import arrange, headline
 from web.templatetags import countersign as tags
@@ -130,33 +130,45 @@ class Measured:
 
 
 @dataclass
-class Batch:
-    window_start: datetime
+class Window:
+    """As `monitoring.models.Window`, of a day."""
+
+    day: int
+    outcomes: list[dict[str, Any]]
+    state: str = "judged"
+    rows: int | None = 400
+    acts: list[str] = field(default_factory=list)
+    hours: int = 24
+
+    @property
+    def start(self) -> datetime:
+        return START + timedelta(days=self.day)
+
+    @property
+    def end(self) -> datetime:
+        return self.start + timedelta(hours=self.hours)
 
 
-@dataclass
-class Run:
-    pk: int
-    batch: Batch | None
+def outcome(key: str, value: float | None, **more: Any) -> dict[str, Any]:
+    known = {"key": key, "value": value, "outcome": "kept", "breaks": False, "reason": "it is so"}
+    return {**known, **more}
 
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class TestSeries:
+class TestWindows:
     def test_points_stand_in_the_order_of_their_windows_and_gaps_stay_gaps(self) -> None:
         (limit,) = parse_limits(
             [{"metric": "recall", "attribute": "sex", "op": "<=", "value": 0.1}]
         )
-        runs = [Run(day, Batch(START + timedelta(days=day))) for day in (2, 0, 1)] + [Run(9, None)]
-        between = {"sex": "*"}
-        measured = [
-            Measured("recall", 0.2, between, run_id=2),
-            Measured("recall", None, between, run_id=1, undefined="insufficient"),
-            Measured("recall", 0.1, between, run_id=0),
-            Measured("recall", 0.9, {"sex": "F"}, run_id=0),
+        rows = [
+            Window(2, [outcome(limit.key, 0.2)]),
+            Window(1, [outcome(limit.key, None, outcome="not_measured", undefined="insufficient")]),
+            Window(0, [outcome(limit.key, 0.1), outcome("recall{sex=F} <=", 0.9)]),
+            Window(3, [outcome(limit.key, None, outcome="too_few_rows")], state="insufficient"),
         ]
-        (plot,) = series.over_time([limit], runs, measured)
+        (plot,) = windows.over_time([limit], rows, whole=False)
         assert [point["y"] for point in plot["series"][0]["points"]] == [0.1, None, 0.2]
         assert plot["title"] == "Recall by sex, by batch"
         chart = read(plot)
@@ -164,7 +176,32 @@ class TestSeries:
 
     def test_a_limit_that_was_never_measured_draws_nothing(self) -> None:
         limits = parse_limits([{"metric": "recall", "op": ">=", "value": 0.8}])
-        assert series.over_time(limits, [], []) == []
+        assert windows.over_time(limits, [], whole=True) == []
+        assert windows.volume([], 100) is None
+
+    def test_short_windows_are_told_by_the_hour_and_their_rows_are_drawn(self) -> None:
+        plot = windows.volume([Window(0, [], hours=6), Window(1, [], rows=3)], 100)
+        assert plot is not None
+        points = plot["series"][0]["points"]
+        assert [(one["x"], one["y"]) for one in points] == [
+            ("2026-01-01 00:00", 400.0), ("2026-01-02", 3.0),
+        ]  # fmt: skip
+        assert read(plot).limit == {"value": 100.0, "label": "at least 100"}
+
+    @pytest.mark.parametrize(
+        ("window", "word"),
+        [
+            (Window(0, [outcome("k", 1.0)]), "ok"),
+            (Window(0, [outcome("k", 1.0, breaks=True)]), "warn"),
+            (Window(0, [outcome("k", 1.0, breaks=True)], acts=["k"]), "breach"),
+            (Window(0, [outcome("k", None, outcome="not_measured")]), "insufficient"),
+            (Window(0, [], state="insufficient"), "insufficient"),
+            (Window(0, [], state="failed"), "failed"),
+            (Window(0, [], state="queued"), "queued"),
+        ],
+    )
+    def test_a_window_is_told_in_a_word(self, window: Window, word: str) -> None:
+        assert windows.told(window).word == word
 
 
 class TestResults:

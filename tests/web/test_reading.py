@@ -46,6 +46,8 @@ def test_writes_answer_no_get(scene: Scene) -> None:
         f"/models/{model}/versions/1/submit/",
         f"/models/{model}/versions/1/check/",
         f"/check-runs/{scene.queued.pk}/cancel/",
+        f"/check-runs/{scene.run.pk}/retry/",
+        f"/monitoring/monitors/{scene.monitor.pk}/arm/",
         f"/monitoring/breaches/{scene.breach.pk}/resolve/",
         f"/incidents/{scene.incident.pk}/classify/",
         f"/incidents/{scene.incident.pk}/dismiss/",

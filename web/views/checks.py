@@ -3,18 +3,21 @@
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts.web import actor_of
-from monitoring.models import CheckRun
-from monitoring.services import cancel_run
+from monitoring import selectors
+from monitoring.models import CheckRun, ObservationBatch
+from monitoring.services import cancel_run, retry_run
 from web import offers
 from web.pages import attempt, find, page, show
 
 
 def _find(request: HttpRequest, run_id: UUID) -> CheckRun:
     rows = CheckRun.objects.select_related(
-        "version__model", "dataset", "reference", "batch", "monitor", "requested_by", "cube"
-    )
+        "version__model", "dataset", "reference", "batch", "monitor", "requested_by", "cube",
+        "window__backtest", "retry_of",
+    )  # fmt: skip
     return find(rows, request, pk=run_id)
 
 
@@ -26,8 +29,17 @@ def check_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 def _show(
     request: HttpRequest, run: CheckRun, *, status: int = 200, problem: str = ""
 ) -> HttpResponse:
+    before = selectors.previous_run(run)
+    seconds = {name: value for name, value in run.timings.items() if value >= 0.0005}
     context = {
         "run": run,
+        "same": selectors.same_result(run),
+        "before": before,
+        "changed": selectors.library_changes(run, before),
+        "retries": list(run.retries.order_by("pk")),
+        "batches": ObservationBatch.objects.filter(pk__in=run.batches).order_by("window_start"),
+        "spent": sorted(seconds.items(), key=lambda one: -one[1]),
+        "seconds": sum(seconds.values()),
         "model": run.version.model,
         "version": run.version,
         "measurements": list(run.measurements.all()),
@@ -48,6 +60,23 @@ def progress(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if run.state not in (CheckRun.State.QUEUED, CheckRun.State.RUNNING):
         response["HX-Refresh"] = "true"
     return response
+
+
+@page("POST")
+def retry(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Ask the question of a run that is over once more, and show the new run."""
+    run = _find(request, run_id)
+    made: list[CheckRun] = []
+    outcome = attempt(
+        request,
+        None,
+        lambda: made.append(retry_run(run, actor=actor_of(request))),
+        "The check is asked for again.",
+        "",
+    )
+    if isinstance(outcome, HttpResponse):
+        return redirect("web:check-run", made[0].pk)
+    return _show(request, _find(request, run_id), status=outcome.status, problem=outcome.detail)
 
 
 @page("POST")

@@ -2,19 +2,26 @@
 
 from uuid import UUID
 
-from django.db.models import Count, Max, Prefetch, Q
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from accounts.access import can
 from accounts.web import actor_of
 from governance.models import Finding, Incident, RetrainingRequest, Suspension
+from monitoring import selectors
 from monitoring.limits import parse_limits
-from monitoring.models import Breach, CheckRun, Measurement, Monitor, ObservationBatch
-from monitoring.services import resolve_breach
-from web import drafts, series
+from monitoring.models import Backtest, Breach, CheckRun, Monitor, ObservationBatch, Window
+from monitoring.services import arm_monitor, resolve_breach
+from monitoring.windows import BATCH
+from web import drafts, windows
 from web.forms import Resolve
 from web.pages import attempt, find, page, paged, seen, show
+
+_newest = Window.objects.filter(
+    monitor=OuterRef("pk"), judged_at__isnull=False, is_backfill=False
+).order_by("-end", "-start", "-pk")
 
 
 @page()
@@ -33,6 +40,7 @@ def monitoring(request: HttpRequest) -> HttpResponse:
         .annotate(
             open_breaches=Count("breaches", filter=Q(breaches__resolved_at=None), distinct=True),
             last_run=Max("runs__finished_at"),
+            last_state=Subquery(_newest.values("state")[:1]),
         )
         .order_by("-open_breaches", "version__model__name", "name")
     )
@@ -47,7 +55,9 @@ def monitoring(request: HttpRequest) -> HttpResponse:
         ),
         request,
     ).order_by("-received_at")
+    backtests = seen(Backtest.objects.select_related("version__model", "environment"), request)
     context = {
+        "backtests": backtests[:10],
         "open": breaches.filter(resolved_at=None)[:50],
         "resolved": breaches.exclude(resolved_at=None)[:10],
         "monitors": monitors,
@@ -56,31 +66,92 @@ def monitoring(request: HttpRequest) -> HttpResponse:
     return show(request, "monitoring/overview.html", context)
 
 
+def _monitor(request: HttpRequest, monitor_id: UUID) -> Monitor:
+    rows = Monitor.objects.select_related(
+        "version__model", "use", "environment", "reference", "backtest"
+    )
+    return find(rows, request, pk=monitor_id)
+
+
 @page()
 def monitor(request: HttpRequest, monitor_id: UUID) -> HttpResponse:
-    """One monitor: its limits drawn over what its runs measured, batch by batch."""
-    row = find(
-        Monitor.objects.select_related("version__model", "use", "environment", "reference"),
-        request,
-        pk=monitor_id,
-    )
-    runs = list(row.runs.select_related("batch").defer("plots", "mapping", "config")[:60])
+    return _show_monitor(request, _monitor(request, monitor_id))
+
+
+def _show_monitor(
+    request: HttpRequest, row: Monitor, *, status: int = 200, problem: str = ""
+) -> HttpResponse:
+    """One monitor: its limits drawn over what its windows came to, and each window."""
+    listed = paged(request, row.windows.select_related("batch", "run"))
+    drawn = list(row.windows.filter(is_backfill=False)[:60])
     limits = parse_limits(row.limits)
-    measured = Measurement.objects.filter(
-        run__in=[run.pk for run in runs], metric__in={one.metric for one in limits}
-    )
     context = {
         "monitor": row,
         "model": row.version.model,
         "version": row.version,
-        "runs": runs,
+        "page": listed,
+        "windows": [(one, windows.told(one)) for one in listed],
         "limits": limits,
-        "last": runs[0] if runs else None,
+        "last": next((one for one in drawn if one.judged_at is not None), None),
         "open": row.breaches.filter(resolved_at=None).first(),
-        "plots": series.over_time(limits, runs, list(measured)),
-        "breaches": row.breaches.all(),
+        "plots": windows.over_time(limits, drawn, row.window != BATCH),
+        "volume": windows.volume(drawn, row.min_rows),
+        "breaches": row.breaches.all()[:50],
+        "note": selectors.effect_note(row) if row.until is None else "",
+        "backtests": Backtest.objects.filter(
+            version=row.version, question_digest=row.question_digest
+        )[:5],
+        "may_arm": can(actor_of(request), "monitor.manage", row),
+        "problem": problem,
     }
-    return show(request, "monitoring/monitor.html", context)
+    return show(request, "monitoring/monitor.html", context, status=status)
+
+
+@page("POST")
+def arm(request: HttpRequest, monitor_id: UUID) -> HttpResponse:
+    """Give a monitor the effect that was wanted of it; it goes on as a new row."""
+    row = _monitor(request, monitor_id)
+    made: list[Monitor] = []
+    outcome = attempt(
+        request,
+        None,
+        lambda: made.append(arm_monitor(row, actor=actor_of(request))),
+        "The monitor has the effect that was wanted of it.",
+        "",
+    )
+    if isinstance(outcome, HttpResponse):
+        return redirect("web:monitor", made[0].pk)
+    return _show_monitor(request, row, status=outcome.status, problem=outcome.detail)
+
+
+@page()
+def backtest(request: HttpRequest, backtest_id: UUID) -> HttpResponse:
+    """How often a monitor would have acted, window by window."""
+    row = find(
+        Backtest.objects.select_related(
+            "version__model", "use", "environment", "reference", "dataset"
+        ),
+        request,
+        pk=backtest_id,
+    )
+    every = list(row.windows.order_by("start", "end", "pk").select_related("batch", "run"))
+    limits = parse_limits(row.limits)
+    listed = paged(request, every)
+    ended = sum(one.judged_at is not None for one in every)
+    context = {
+        "backtest": row,
+        "model": row.version.model,
+        "version": row.version,
+        "limits": limits,
+        "page": listed,
+        "windows": [(one, windows.told(one)) for one in listed],
+        "plots": windows.over_time(limits, every, row.window != BATCH),
+        "ended": ended,
+        "total": len(every),
+        "share": ended / len(every) if every else 0.0,
+        "under_way": row.state == Backtest.State.RUNNING,
+    }
+    return show(request, "monitoring/backtest.html", context)
 
 
 def _find(request: HttpRequest, breach_id: UUID) -> Breach:
