@@ -1,21 +1,30 @@
 """Intervals and tests against SciPy, statsmodels and scikit-learn, and on data without effects."""
 
+import os
+import tracemalloc
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
+from bench.checks import coverage
 from monitoring.engine import statistics
-from monitoring.engine.statistics import generator
+from monitoring.engine.statistics import base, generator
+from monitoring.engine.statistics.extremes import greatest, least
+from monitoring.engine.statistics.samples import sample
+
+OURS = "bench.checks.coverage_fairness"
 
 pairs = st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
+@settings(max_examples=40, deadline=None)
 @given(pairs, st.sampled_from([0.9, 0.95, 0.99]))
 def test_wilson_is_scipys(pair, level):
     k, n = pair
@@ -25,6 +34,7 @@ def test_wilson_is_scipys(pair, level):
     assert got.upper == pytest.approx(expected.high, abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(pairs, pairs)
 def test_newcombe_is_that_of_statsmodels(first, second):
     low, high = confint_proportions_2indep(*first, *second, method="newcomb", compare="diff")
@@ -33,12 +43,14 @@ def test_newcombe_is_that_of_statsmodels(first, second):
     assert got.upper == pytest.approx(high, abs=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
 @given(p_values)
 def test_adjusted_p_values_are_those_of_statsmodels(values):
     for name, ours in (("holm", statistics.holm), ("fdr_bh", statistics.benjamini_hochberg)):
         assert ours(values) == pytest.approx(list(multipletests(values, method=name)[1]), abs=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=2, max_size=200))
 def test_binned_area_is_within_its_certified_error_of_scikit_learns(rows):
     label, score = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
@@ -60,17 +72,19 @@ def test_same_seed_same_numbers_and_each_purpose_its_own():
 
 
 @pytest.mark.parametrize("sizes", [(400, 300), (500, 250, 150, 70, 30)])
-def test_interval_of_a_gap_contains_zero_where_there_is_no_gap(sizes):
+def test_interval_of_a_gap_contains_zero_where_there_is_no_gap(sizes, monkeypatch):
     """The percentile interval of a bootstrapped maximum minus minimum never does."""
+    monkeypatch.setattr(base, "REPLICATES", 1_000)
     rng, runs, covered = np.random.default_rng(1), 120, 0
     for run in range(runs):
         k = [int(rng.binomial(n, 0.3)) for n in sizes]
         interval, _ = statistics.spread_interval(k, sizes, 0.95, generator(run, "gap"))
         covered += interval.lower <= 0
-    assert covered / runs > 0.88
+    assert 0.88 < covered / runs < 1
 
 
-def test_permutation_test_holds_its_level_and_finds_a_gap():
+def test_permutation_test_holds_its_level_and_finds_a_gap(monkeypatch):
+    monkeypatch.setattr(base, "REPLICATES", 999)
     rng, runs = np.random.default_rng(2), 150
     sizes = [200, 150, 60]
     false = sum(
@@ -80,8 +94,79 @@ def test_permutation_test_holds_its_level_and_finds_a_gap():
         <= 0.05
         for run in range(runs)
     )
-    assert false / runs < 0.12
-    assert statistics.permutation_p([120, 40, 20], sizes, generator(0, "p")) < 0.001
+    assert 0 < false / runs < 0.12
+    assert statistics.permutation_p([120, 40, 20], sizes, generator(0, "p")) <= 0.001
+
+
+def test_a_small_group_does_not_hide_a_gap_between_large_ones():
+    """Of 40,000 people a difference of 3 points is plain; ten people differ by more any day."""
+    k, n = [6_000, 6_600, 4], [20_000, 20_000, 10]
+    assert statistics.permutation_p(k, n, generator(1, "p")) < 0.001
+    assert statistics.spread_interval(k, n, 0.95, generator(1, "gap"))[0].lower > 0.01
+
+
+FULL = bool(os.environ.get("TESTS_FULL"))
+CASES = {case.name: case for case in coverage.cases() if FULL or case.draw.__module__ == OURS}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_intervals_contain_the_truth_as_often_as_they_say(name, monkeypatch):
+    """1,000 simulations with TESTS_FULL=1, as `python -m bench.checks.coverage`; else a look."""
+    if not FULL:
+        monkeypatch.setattr(base, "REPLICATES", 300)
+    runs = coverage.RUNS if FULL else 60
+    found = coverage.simulate(CASES[name], runs)
+    assert found.kept(slack=0.005 if FULL else 0.07), found
+
+
+groups = st.lists(
+    st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    min_size=2,
+    max_size=5,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(groups)
+def test_intervals_contain_their_figure_and_stay_in_range(pairs):
+    k, n = [list(one) for one in zip(*pairs, strict=True)]
+    rates = [a / b for a, b in pairs]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "REPLICATES", 200)
+        gap, _ = statistics.spread_interval(k, n, 0.95, generator(1, "gap"))
+        assert gap.lower <= max(rates) - min(rates) <= gap.upper <= 1
+        if any(k):
+            ratio, _ = statistics.ratio_interval(k, n, 0.95, generator(1, "ratio"))
+            assert 0 <= ratio.lower <= min(rates) / max(rates) <= ratio.upper <= 1
+        drawn = sample(k, n, generator(1, "sample"))
+        low, high = least(drawn, 0.95), greatest(drawn, 0.95)
+        assert low.lower <= min(rates) <= low.upper
+        assert high.lower <= max(rates) <= high.upper
+
+
+def test_many_groups_are_compared_in_bounded_memory():
+    """1,225 pairs of 10,000 replicates are not held at once."""
+    n = [1_000] * 50
+    k = [300 + (place == 7) * 120 for place in range(50)]
+    tracemalloc.start()
+    interval, _ = statistics.spread_interval(k, n, 0.95, generator(1, "gap"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.02 < interval.lower < 0.12 < interval.upper
+    assert peak < 120_000_000
+
+
+@pytest.mark.parametrize("cells", [1, 4, 40])
+def test_bootstrap_of_cells_is_a_multinomial_draw(cells):
+    """The same mean and spread as a bootstrap of the rows; undefined if there are none."""
+    table = list(range(1, cells + 1))
+    drawn = statistics.multinomial(table, generator(1, "cells"))
+    assert drawn.shape == (base.REPLICATES, cells)
+    assert (drawn.sum(axis=1) == sum(table)).all()
+    share = np.asarray(table) / sum(table)
+    error = np.sqrt(sum(table) * share * (1 - share))
+    assert np.abs(drawn.mean(axis=0) - table).max() <= 5 * error.max() / base.REPLICATES**0.5
+    assert drawn.std(axis=0) == pytest.approx(error, rel=0.05, abs=1e-12)
 
 
 def test_chi_square_of_two_samples_keeps_its_false_alarms_at_the_level():
