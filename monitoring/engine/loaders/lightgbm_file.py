@@ -18,9 +18,9 @@ _NODES = (
 
 
 def open_model(path: Path, positive_index: int) -> Opened:
+    check(path)
     import lightgbm
 
-    check(path)
     booster = lightgbm.Booster(model_file=str(path), params={"verbosity": -1})
 
     def score(matrix: Any) -> Any:

@@ -122,9 +122,9 @@ DEPTH: Final = 200
 
 
 def open_model(path: Path, positive_index: int) -> Opened:
+    check(path)
     import skops.io
 
-    check(path)
     foreign = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
     if foreign:
         refuse(f"type {sorted(foreign)[0]} is not on the allow-list")

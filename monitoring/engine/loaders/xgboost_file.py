@@ -24,9 +24,9 @@ _ARRAYS = (
 
 
 def open_model(path: Path, positive_index: int) -> Opened:
+    check(path)
     import xgboost
 
-    check(path)
     booster = xgboost.Booster({"nthread": THREADS})
     booster.load_model(str(path))
 

@@ -6,6 +6,7 @@
 The converters are needed here alone: what they write is what customers bring.
 """
 
+import zipfile
 from pathlib import Path
 
 import lightgbm
@@ -52,10 +53,12 @@ def main():
         options = {} if name == "scaled" else {"zipmap": False}
         proto = to_onnx(model, matrix[:1], options={id(model): options})
         (HERE / f"{name}.onnx").write_bytes(proto.SerializeToString())
-        skops.io.dump(model, HERE / f"{name}.skops")
+        if name != "scaled":
+            skops.io.dump(model, HERE / f"{name}.skops", compression=zipfile.ZIP_DEFLATED)
     shape = [("x", FloatTensorType([None, WIDTH]))]
     model = xgboost.XGBClassifier(n_estimators=4, max_depth=3, n_jobs=1).fit(missing, label)
     model.get_booster().save_model(HERE / "xgboost.json")
+    model.get_booster().save_model(HERE / "xgboost.ubj")
     proto = onnxmltools.convert_xgboost(model, initial_types=shape)
     (HERE / "xgboost.onnx").write_bytes(proto.SerializeToString())
     common = {"verbosity": -1, "num_leaves": 7, "num_threads": 1, "seed": 0}
