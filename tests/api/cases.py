@@ -306,8 +306,16 @@ CASES: dict[str, Case] = {
             "kind": "performance",
             "dataset": s.dataset.name,
             "reference": None,
+            "reference_run": None,
             "config": {"grade": "recomputed"},
         },
+    ),
+    "POST check-runs/<uuid:id>/cube/erase/": Case(
+        _at("check-runs/{s.counted_run.pk}/cube/erase/"), _is(reason="asked to")
+    ),
+    "POST monitors/<uuid:id>/rollups/": Case(
+        _at("monitors/{s.counting.pk}/rollups/"),
+        _is(since="2026-01-01T00:00:00Z", until="2026-02-01T00:00:00Z"),
     ),
     "POST check-runs/<uuid:id>/cancel/": Case(_at("check-runs/{s.run.pk}/cancel/")),
     "POST check-runs/<uuid:id>/retry/": Case(_at("check-runs/{s.ended_run.pk}/retry/")),
