@@ -216,7 +216,9 @@ def sturges_edges(low: float, high: float, n: int, *, whole: bool) -> Floats:
     if whole:
         # numpy's rule: integers get bins at least 1 wide.
         width = max(width, 1.0)
-    count = math.ceil((high - low) / width) if width and math.isfinite(width) else 1
+    if not math.isfinite(width):
+        return np.array([low, high])
+    count = math.ceil((high - low) / width) if width else 1
     return np.linspace(low, high, max(count, 1) + 1)
 
 
@@ -287,7 +289,7 @@ def bridge_moments(height: Floats, widths: Floats, m: int, n: int) -> tuple[floa
     product = (2 / math.pi) * (np.sqrt(1 - rho**2) + rho * np.arcsin(rho))
     mean = scale * math.sqrt(2 / math.pi) * float(sigma.sum())
     square = scale**2 * float(sigma @ product @ sigma)
-    return mean, math.sqrt(max(0.0, square - mean**2))
+    return mean, math.sqrt(max(0.0, square - mean * mean))
 
 
 def _pool(first: _Ranked, second: _Ranked) -> _Pool:

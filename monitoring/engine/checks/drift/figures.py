@@ -81,7 +81,7 @@ class _Column:
                 return []
             bins, key, method = one.deciles, "deciles", "deciles of the reference"
         if name == "hellinger" and one.spread is not None:
-            bins, key, method = one.spread, "spread", "evidently's bins of different values"
+            bins, method = one.spread, "evidently's bins of different values"
         formula = {
             "psi": indices.stability_index,
             "psi_deciles": indices.stability_index,
@@ -94,7 +94,8 @@ class _Column:
         )
         unit = "index" if name.startswith("psi") else "distance"
         more = {"bins": len(bins.reference)}
-        return [self._measured(name, value, method, unit, self._test(key, bins), limit, more)]
+        test = self._test(key, one.deciles if key == "deciles" and one.deciles else one.bins)
+        return [self._measured(name, value, method, unit, test, limit, more)]
 
     def _area(self) -> list[Figure]:
         one = self.one
