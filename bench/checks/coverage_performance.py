@@ -245,6 +245,12 @@ for name, truth in {
     "mean_error": 0.3,
     "r2": 1 - 1.09 / 4,
     "median_absolute_error": float(ERROR.ppf(0.5)),
-    "absolute_error_p90": float(ERROR.ppf(0.9)),
 }.items():
     register(name, "300 rows, normal errors", truth)(_regressed(name))
+register(
+    "absolute_error_p90",
+    "300 rows, normal errors",
+    float(ERROR.ppf(0.9)),
+    bounds=(0.93, 0.985),
+    why="ranks are whole, and never taken too near",
+)(_regressed("absolute_error_p90"))

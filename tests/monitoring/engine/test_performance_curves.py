@@ -176,3 +176,14 @@ def test_the_paired_error_is_delongs():
     gaps = [placements[0][side] - placements[1][side] for side in (0, 1)]
     expected = sum(gap.var(ddof=1) / len(gap) for gap in gaps) ** 0.5
     assert found.error == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "method", ["f1", "matthews_correlation", "expected_cost", "r2", "median_absolute_error"]
+)
+def test_an_interval_contains_the_truth_about_as_often_as_it_says(method):
+    """A hint of what `python -m bench.checks.coverage` shows with a thousand draws of each."""
+    from bench.checks import coverage
+
+    case = next(one for one in coverage.cases() if one.method == method)
+    assert coverage.simulate(case, 150).kept(slack=0.045)
