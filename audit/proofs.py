@@ -1,14 +1,17 @@
 """Proofs from stored tiles, in O(log n)."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from audit import tlog_proof, writing
+from audit import merkle, tiles, tlog_proof, writing
 from audit.checkpoints import newest
+from audit.direct import call
 from audit.stored import StoredTree
 from kernel.errors import Invalid
 
@@ -45,7 +48,19 @@ def inclusion(entry_uuid: UUID, timeout: float = 0) -> Proof | None:
     return proof
 
 
-# By hand, because a pipeline waits for it: two round trips and no models.
+def _inclusion(entry_uuid: UUID) -> Proof | None:
+    database = transaction.get_connection()
+    if database.vendor == "postgresql":
+        return _at_once(database, entry_uuid)
+    with database.cursor() as cursor:
+        cursor.execute(_PLACE, [entry_uuid.hex])
+        row = cursor.fetchone()
+    if row is None or row[4] <= row[2]:
+        return None
+    return _proof(entry_uuid, row, StoredTree(row[0]).inclusion(row[2], row[4]))
+
+
+# By hand, because a pipeline waits for it: few round trips and no models.
 _PLACE = """
 SELECT place.epoch_id, epoch.origin, place."index", entry.leaf, head.size, head.note
 FROM audit_entry AS entry
@@ -58,15 +73,18 @@ WHERE entry.uuid = %s
 """
 
 
-def _inclusion(entry_uuid: UUID) -> Proof | None:
-    with connection.cursor() as cursor:
-        known: Any = entry_uuid if connection.features.has_native_uuid_field else entry_uuid.hex
-        cursor.execute(_PLACE, [known])
-        row = cursor.fetchone()
-    if row is None or row[4] <= row[2]:
+def _at_once(database: BaseDatabaseWrapper, entry_uuid: UUID) -> Proof | None:
+    """The same in one call, whose plans the server keeps (`audit.triggers`): planning took half the time."""
+    rows = call(database, "SELECT * FROM countersign_place(%s)", (entry_uuid,))
+    if not rows or rows[0][4] is None or rows[0][4] <= rows[0][2]:
         return None
-    epoch, origin, index, leaf, size, note = row
-    hashes = StoredTree(epoch).inclusion(index, size)
+    read = tiles.TileReader({(level, n): hashes for *_, level, n, hashes in rows})
+    hashes = merkle.prove_inclusion(read, rows[0][2], rows[0][4])
+    return _proof(entry_uuid, rows[0], hashes)
+
+
+def _proof(entry_uuid: UUID, row: Sequence[Any], hashes: Sequence[bytes]) -> Proof:
+    epoch, origin, index, leaf, size, note = row[:6]
     text = tlog_proof.marshal(tlog_proof.TlogProof(index, tuple(hashes), note))
     return Proof(entry_uuid, epoch, origin, index, size, bytes(leaf), note, text)
 

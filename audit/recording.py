@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
 from audit import catalogue
 from audit.actor import Actor
+from audit.direct import call
 from audit.models import Entry, OutboxMessage, Pending, PrivatePayload
 from audit.tiles import MAX_LEAF
 from audit.writing import in_write
@@ -66,7 +65,8 @@ def record(
         identity, encoded, at, type, actor.kind, actor.pseudonym, object_type, about, scope
     )  # fmt: skip
     if database.vendor == "postgresql":
-        number = _insert_at_once(database, (*row, salt or None, data or None))
+        # In one call, so that a write waits for the server once, not four times.
+        ((number,),) = call(database, _RECORD, (*row, salt or None, data or None))
         return Entry.from_db(database.alias, _COLUMNS, (number, *row))
     entry = Entry.from_db(database.alias, _COLUMNS, (None, *row))
     _insert(entry, salt, data)
@@ -108,24 +108,3 @@ def _insert(entry: Entry, salt: bytes, data: bytes) -> None:
         PrivatePayload.objects.create(entry=entry, salt=salt, data=data)
     Pending.objects.create(entry=entry)
     OutboxMessage.objects.create(entry=entry)
-
-
-def _insert_at_once(database: BaseDatabaseWrapper, row: tuple[Any, ...]) -> int:
-    """The same in one call (`audit.triggers`): a write waits for the server once, not four times.
-
-    Past Django's cursor, which would paste the values into the statement, and with a cursor that is kept
-    while its connection lasts, because it then knows how to send these types: half the time of a call.
-    """
-    from psycopg import Cursor
-
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
-    kept: Cursor[tuple[int]] | None = vars(database).get("_countersign_cursor")
-    if kept is None or kept.connection is not database.connection:
-        kept = Cursor(database.connection)
-        vars(database)["_countersign_cursor"] = kept
-    with database.wrap_database_errors:
-        found = kept.execute(_RECORD, row).fetchone()
-    if found is None:
-        raise RuntimeError("the database recorded an entry and gave it no number")
-    return found[0]

@@ -7,8 +7,9 @@ Source: https://c2sp.org/tlog-tiles
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
-from audit.merkle import HASH_SIZE, CompactRange, Node, fold, subtrees
+from audit.merkle import HASH_SIZE, CompactRange, Node, fold, node_hash, subtrees
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
@@ -97,7 +98,21 @@ class TileReader:
         data = self._tiles.get(tile, b"")
         if len(data) < (first + count) * HASH_SIZE:
             raise TileError(f"tile {tile[0]}/{tile[1]} is missing or too short")
+        if tile[0] or len(data) < WIDTH * HASH_SIZE:
+            # Above the lowest level, and on the right edge, one tile serves the proofs of many leaves.
+            return inner_nodes(data)[level % HEIGHT][first // count]
         return fold(split(data[first * HASH_SIZE : (first + count) * HASH_SIZE]))
+
+
+@lru_cache(maxsize=128)
+def inner_nodes(data: bytes) -> tuple[tuple[bytes, ...], ...]:
+    """Return the nodes at the heights 0 to 7 above a tile's hashes, as far as they are complete."""
+    heights = [split(data)]
+    while len(heights) < HEIGHT:
+        pairs = iter(heights[-1])
+        # Of an odd number the last one is left over.
+        heights.append([node_hash(a, b) for a, b in zip(pairs, pairs, strict=False)])
+    return tuple(map(tuple, heights))
 
 
 def split(data: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What the log keeps in the database beside its tables: append-only triggers, and on PostgreSQL one function.
+"""What the log keeps in the database beside its tables: append-only triggers, and on PostgreSQL two functions.
 
 The triggers are a guard rail against mistakes, not evidence (who owns a table can drop them).
 
@@ -55,6 +55,38 @@ BEGIN
     RETURN v_entry;
 END $$
 """
+# What an inclusion proof needs: where the entry is, the newest checkpoint, and in each row one tile of
+# the path to the root or of the right edge. Level L of a tree of n has n >> 8 L hashes.
+_PLACE = """
+CREATE OR REPLACE FUNCTION countersign_place(p_uuid uuid) RETURNS TABLE (
+    r_epoch int, r_origin text, r_place bigint, r_leaf bytea, r_size bigint, r_note text,
+    r_level int, r_n bigint, r_hashes bytea
+) LANGUAGE plpgsql STABLE ROWS 8 AS $$
+BEGIN
+    SELECT e.leaf, l.epoch_id, l."index", o.origin INTO r_leaf, r_epoch, r_place, r_origin
+    FROM audit_entry e
+    JOIN audit_leaf l ON l.entry_id = e.id
+    JOIN audit_epoch o ON o.number = l.epoch_id
+    WHERE e.uuid = p_uuid;
+    IF NOT FOUND THEN RETURN; END IF;
+    SELECT c.size, c.note INTO r_size, r_note
+    FROM audit_checkpoint c WHERE c.epoch_id = r_epoch ORDER BY c.size DESC LIMIT 1;
+    r_level := 0;
+    WHILE r_size >> (8 * r_level) > 0 LOOP
+        FOR r_n, r_hashes IN
+            SELECT t.n, t.hashes FROM audit_tile t
+            WHERE t.epoch_id = r_epoch AND t.level = r_level
+            AND t.n IN (r_place >> (8 * r_level + 8), r_size >> (8 * r_level + 8))
+        LOOP
+            RETURN NEXT;
+            -- Once is enough.
+            r_leaf := NULL;
+            r_note := NULL;
+        END LOOP;
+        r_level := r_level + 1;
+    END LOOP;
+END $$
+"""
 
 
 def _name(table: str, operation: str) -> str:
@@ -77,6 +109,7 @@ def ensure(connection: BaseDatabaseWrapper) -> None:
         if connection.vendor == "postgresql":
             cursor.execute(_FUNCTION)
             cursor.execute(_RECORD)
+            cursor.execute(_PLACE)
         for name, (table, operation) in _expected(connection.vendor).items():
             for statement in _statements(connection.vendor, name, table, operation):
                 cursor.execute(statement)
