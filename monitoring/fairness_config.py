@@ -5,6 +5,7 @@ reference    "highest", "largest", or {attribute: group}: what `impact_ratio` an
              comparisons to a reference are made with
 controls     names of the mapping's controls: comparisons again within each of their strata
 calibration  true: are the scores right within each group?
+conformance  true: the same figures by Fairlearn and scikit-learn on up to 20,000 rows
 subgroups    {"metrics", "depth", "controls", "top", "minimum"}: the subgroups that differ most
 ll144        {"mode", "groupings", "exclude_below"}: rates and impact ratios of New York's
              Local Law 144
@@ -151,4 +152,5 @@ OWN: Final[dict[str, Callable[[Fields, str], object]]] = {
     "calibration": _flag,
     "subgroups": subgroups,
     "ll144": ll144,
+    "conformance": _flag,
 }

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitoring.engine import columns, cube, rows
 from monitoring.engine.mapping import UNKNOWN, ColumnMapping
+from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import BETWEEN, Attachment, CheckResult, MeasurementValue, Note
 from monitoring.engine.sources import ROW, DataFile, Source, open_source
 
@@ -77,9 +78,10 @@ def line(
 ) -> Line:
     """Compare relatively above 1. Distances that are roots are compared as their squares: the
     root of a rounding error of 1e-16 is 1e-8."""
+    ours, native = float(ours), float(native)
     a, b = (ours**2, native**2) if metric in _ROOTS else (ours, native)
     difference = abs(a - b) / max(1.0, abs(b))
-    return Line(library, metric, about, ours, float(native), difference, tolerance)
+    return Line(library, metric, about, ours, native, difference, tolerance)
 
 
 def document(kind: str, sizes: Mapping[str, int], lines: Sequence[Line]) -> tuple[Attachment, Note]:
@@ -279,7 +281,10 @@ def _fairlearn(ours: CheckResult, frame: "pd.DataFrame", attribute: str) -> list
             y_pred=rows_["prediction"].astype(int),
             sensitive_features=rows_[group],
         ).by_group
+        sizes = rows_[group].value_counts()
         for value, native in by_group.items():
+            if sizes[value] < FLOOR:
+                continue
             about = {attribute: str(value)}
             lines += [
                 line("fairlearn", name, about, one.value or 0.0, native)

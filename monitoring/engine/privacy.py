@@ -31,6 +31,7 @@ _OPEN = (
     "rows",
     "facts",
     "made_of",
+    "compared_with",
 )
 """Parts of a cube that hold no counts of groups."""
 
@@ -259,6 +260,18 @@ def _robustness(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
     return {**part, "perturbations": shown}
 
 
+def _windows(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    shown = [
+        {
+            **one,
+            "rows": one["rows"] if one["rows"] >= floor else marker(floor),
+            "comparisons": _comparisons(one["comparisons"], floor),
+        }
+        for one in part["windows"]
+    ]
+    return {**part, "windows": shown}
+
+
 _PARTS: Mapping[str, Callable[[Any, int], Any]] = {
     "robustness": _robustness,
     "explanation": _explanation,
@@ -267,6 +280,7 @@ _PARTS: Mapping[str, Callable[[Any, int], Any]] = {
     "scores": _scores,
     "profiles": _profiles,
     "comparisons": _comparisons,
+    "windows": _windows,
 }
 
 

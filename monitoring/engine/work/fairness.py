@@ -7,7 +7,7 @@ from typing import Any
 
 from kernel.errors import Invalid
 from monitoring import fairness_config
-from monitoring.engine import cube
+from monitoring.engine import conformance, cube
 from monitoring.engine.checks import fairness, groups
 from monitoring.engine.cube.medians import above_median
 from monitoring.engine.documents import Fields
@@ -42,10 +42,18 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         if estimated:
             aggregates["estimated"] = {name: one.to_json() for name, one in estimated.items()}
         result = groups.joined(result, groups.measure(mapping, estimated, apart))
+        attachments = []
+        if Fields(job.config, "config", tuple(job.config)).flag("conformance", False):
+            clock("comparing with the libraries' own figures", 0.9)
+            proof, note = conformance.fairness(
+                scored.source, mapping, workdir, job.effective_seed()
+            )
+            attachments.append(proof)
+            result.notes.append(note)
         rows = scored.source.rows
     finally:
         scored.source.close()
-    return Worked(aggregates, result, grade_of(scored), rows, [scored], [])
+    return Worked(aggregates, result, grade_of(scored), rows, [scored], attachments)
 
 
 def _measured(job: CheckJob, source: Source, clock: Clock) -> tuple[dict[str, Any], CheckResult]:
