@@ -41,6 +41,7 @@ from monitoring.engine.cube import Contingency, Group, ScoreCube
 from monitoring.engine.cube.expected import ExpectedCube
 from monitoring.engine.documents import Fields
 from monitoring.engine.plots import confusion_plot
+from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import CheckResult, MeasurementValue, Note, Plot
 from monitoring.performance_config import OWN_FIELDS, Costs, sweep_points
 
@@ -101,11 +102,12 @@ class _Measuring:
         return found
 
     def lines(self) -> list[tuple[str, Bins]]:
-        """A line of a plot for each group with scores."""
+        """A line of a plot for each group of which enough people have scores."""
         if self.scores is None:
             return []
+        least = max(FLOOR, self.settings.least("auc"))
         found = ((group, Bins(self.scores, group)) for group in self.tables)
-        return [(", ".join(group), bins) for group, bins in found if bins.n]
+        return [(", ".join(group), bins) for group, bins in found if bins.n >= least]
 
 
 def measure(

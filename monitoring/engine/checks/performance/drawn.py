@@ -7,6 +7,7 @@ from monitoring.engine import curves, statistics
 from monitoring.engine.checks.performance.scores import Bins, calibration_table
 from monitoring.engine.checks.tables import ACCURACY
 from monitoring.engine.plots import interval_plot, line_plot
+from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import MeasurementValue, Plot
 from monitoring.engine.statistics import Interval
 from monitoring.performance_config import Costs
@@ -16,21 +17,27 @@ Rate = tuple[int, int]
 
 
 def curves_of(name: str, of: str, lines: Sequence[tuple[str, Bins]], level: float) -> list[Plot]:
-    """Calibration, ROC and precision-recall, a line for each of `lines`. `name` ends their names."""
+    """Calibration, ROC and precision-recall, a line for each of `lines`. `name` ends their names.
+
+    A calibration bin of few people of a group would tell what each of them had: it is a gap.
+    """
     return [
-        _calibration(name, of, lines, level),
+        _calibration(name, of, lines, level, FLOOR if name else 1),
         _roc(name, of, lines),
         _precision(name, of, lines),
     ]
 
 
-def _calibration(name: str, of: str, lines: Lines, level: float) -> Plot:
+def _calibration(name: str, of: str, lines: Lines, level: float, least: int) -> Plot:
     series = []
     for label, bins in lines:
         points = []
         for n, mean, rate in calibration_table(bins.cells, bins.bins):
-            interval = statistics.wilson(round(n * rate), n, level)
-            points.append({"x": mean, "y": rate, "lower": interval.lower, "upper": interval.upper})
+            point: dict[str, Any] = {"x": mean, "y": None, "n": n}
+            if n >= least:
+                interval = statistics.wilson(round(n * rate), n, level)
+                point |= {"y": rate, "lower": interval.lower, "upper": interval.upper}
+            points.append(point)
         series.append({"name": label, "points": points})
     ends = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
     return Plot(
