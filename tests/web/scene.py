@@ -1,6 +1,7 @@
 """A place where something of everything is on record, for tests of the pages."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.test import Client
@@ -12,7 +13,9 @@ from governance.gate import Question
 from governance.models import GateDecision, Incident, Review, Suspension
 from governance.services import findings, gate, incidents, suspensions, waivers
 from kernel.moments import now
+from monitoring import services as monitoring
 from monitoring.models import Backtest, Breach, CheckRun, Monitor
+from reports.models import Report
 from tests import factories as f
 from tests.governance.support import World
 from tests.monitoring import helpers
@@ -58,12 +61,12 @@ class Scene:
         self.decision = gate.ask(question, actor=f.actor_of(operator))
         self.monitor = helpers.monitor(world.version, environment=world.environment)
         batch = helpers.batch(self.monitor)
-        run = CheckRun.objects.filter(batch=batch).first() or helpers.services.evaluate_monitor(
+        run = CheckRun.objects.filter(batch=batch).first() or monitoring.evaluate_monitor(
             self.monitor, batch, actor=helpers.SYSTEM
         )
         helpers.finish(run, helpers.outcome(helpers.measured("accuracy", 0.5)))
         self.breach = Breach.objects.get()
-        self.backtest = helpers.services.request_backtest(
+        self.backtest = monitoring.request_backtest(
             world.version,
             name="would-it-have-acted",
             kind="performance",
@@ -74,9 +77,9 @@ class Scene:
             actor=world.by(world.developer),
             **place,
         )
-        helpers.finish(
-            self.backtest.windows.get().run, helpers.outcome(helpers.measured("accuracy", 0.5))
-        )
+        looked_back = self.backtest.windows.get().run
+        assert looked_back is not None
+        helpers.finish(looked_back, helpers.outcome(helpers.measured("accuracy", 0.5)))
         officer = world.by(world.officer)
         self.incident = Incident.objects.first() or incidents.open_incident(
             world.version, summary="People were passed over", actor=officer, **place
@@ -103,14 +106,25 @@ class Scene:
         self.second = second
         self.queued = helpers.request(second)
         self.failed = helpers.request(second)
-        claimed = helpers.services.claim_run(self.failed.pk, actor=helpers.SYSTEM)
+        claimed = monitoring.claim_run(self.failed.pk, actor=helpers.SYSTEM)
         assert claimed is not None
-        helpers.services.fail_run(
+        monitoring.fail_run(
             self.failed.pk, claimed.attempt, "unreadable", retryable=False, actor=helpers.SYSTEM
         )
-        self.report = reports.issued(world)
-        self.waiting_report = reports.requested(world)
         Sequencer().drain()
+
+    @cached_property
+    def report(self) -> Report:
+        """Rendering and sealing a PDF takes seconds, and most tests need none."""
+        made = reports.issued(self.world)
+        Sequencer().drain()
+        return made
+
+    @cached_property
+    def waiting_report(self) -> Report:
+        made = reports.requested(self.world)
+        Sequencer().drain()
+        return made
 
     def paths(self) -> dict[str, str]:
         """Every page that answers GET with HTML for somebody who reads the whole organisation."""

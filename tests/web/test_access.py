@@ -108,6 +108,7 @@ def test_files_behind_the_record_are_saved_and_never_shown(scene: Scene) -> None
     ],
 )
 def test_home_shows_what_a_role_looks_after(scene: Scene, role: Role, heading: str) -> None:
+    assert scene.report
     page = client_of(f.make_user(None, role)).get("/").content.decode()
     assert f">{heading}</h2>" in page
     bare = client_of(scene.outsider).get("/").content.decode()

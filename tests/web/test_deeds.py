@@ -7,6 +7,7 @@ import pytest
 from accounts.models import ApiToken, OrganisationRole, Role, User
 from governance.models import Incident, Waiver
 from kernel.moments import now
+from monitoring import services
 from monitoring.models import CheckRun, Monitor
 from registry.models import RoleGrant
 from reports.models import Report
@@ -153,9 +154,9 @@ def test_runs_tell_what_they_have_in_common(scene: Scene) -> None:
     developer = client_of(scene.world.developer)
     page = developer.get(f"/check-runs/{scene.run.pk}/").content.decode()
     assert "Same digest as" not in page
-    made = helpers.services.retry_run(scene.run, actor=scene.world.by(scene.world.developer))
+    made = services.retry_run(scene.run, actor=scene.world.by(scene.world.developer))
     helpers.finish(made, helpers.outcome(kind=made.kind, libraries={"duckdb": "9.9"}))
-    third = helpers.services.retry_run(made, actor=scene.world.by(scene.world.developer))
+    third = services.retry_run(made, actor=scene.world.by(scene.world.developer))
     helpers.finish(third, helpers.outcome(kind=made.kind, libraries={"duckdb": "9.10"}))
     page = developer.get(f"/check-runs/{third.pk}/").content.decode()
     assert "Same digest as" in page
