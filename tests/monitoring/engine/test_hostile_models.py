@@ -7,6 +7,7 @@ other with the loaders that the sandbox uses and says what became of each.
 import json
 import os
 import pickle
+import random
 import re
 import subprocess
 import sys
@@ -262,6 +263,31 @@ PICKLES = {
     for protocol in (0, 2, 5)
 }
 
+BROKEN = {
+    f"{form}, {how}": (form, name, how)
+    for form, name in (
+        ("onnx", "boosting.onnx"),
+        ("skops", "descent.skops"),
+        ("xgboost_json", "xgboost.json"),
+        ("xgboost_ubj", "xgboost.ubj"),
+        ("lightgbm", "lightgbm.txt"),
+    )
+    for how in ("half of it", "its beginning", "nothing", "scrambled", "half of it, and an end")
+}
+
+
+def broken(name, how):
+    whole = (MODELS / name).read_bytes()
+    return {
+        "half of it": whole[: len(whole) // 2],
+        "its beginning": whole[:40],
+        "nothing": b"",
+        "scrambled": whole[:40] + random.Random(1).randbytes(400),
+        # LightGBM's own parser never ends on this.
+        "half of it, and an end": whole[: len(whole) // 2] + b"\nend of trees\n",
+    }[how]
+
+
 _OPENING = """
 import json, resource, sys
 sys.path.insert(0, sys.argv[1])
@@ -299,6 +325,7 @@ def met(tmp_path_factory):
     mark, files = folder / "exploded", {}
     made = {name: (form, make()) for name, (form, make, _) in HOSTILE.items()}
     made |= {name: (form, pickled(protocol)(mark)) for name, (form, protocol) in PICKLES.items()}
+    made |= {name: (form, broken(file, how)) for name, (form, file, how) in BROKEN.items()}
     made["a good file, at the end"] = ("onnx", (MODELS / "boosting.onnx").read_bytes())
     for place, (name, (form, data)) in enumerate(made.items()):
         file = f"{place}{loaders.SUFFIXES[form]}"
@@ -324,6 +351,12 @@ def test_a_hostile_file_is_refused_by_name(met, name):
     assert kind in ("Invalid", "TooLarge"), (kind, detail)
     assert field == "artifact"
     assert re.search(HOSTILE[name][2], detail), detail
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_truncated_or_scrambled_file_is_refused(met, name):
+    kind, _, field, _ = met[name]
+    assert (kind, field) == ("Invalid", "artifact")
 
 
 @pytest.mark.parametrize("name", PICKLES)
