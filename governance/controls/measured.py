@@ -78,6 +78,7 @@ class Measured(Control):
 
     `attribute`: the comparison between the groups of this attribute (of several: `sex,race`); `slice`: one group; neither:
     everybody. `dataset`: the purpose for which the version uses the data that was measured on.
+    `admit_estimated`: a figure of groups that a proxy estimated counts too; else it tells nothing.
     """
 
     metric: str = parameter(least=1)
@@ -88,6 +89,7 @@ class Measured(Control):
     level: float = parameter(0.95, least=0.5, most=0.999)
     min_n: int = parameter(1, least=1)
     max_age_days: int | None = parameter(None, least=1)
+    admit_estimated: bool = False
 
     @abstractmethod
     def limits(self) -> Limits: ...
@@ -108,6 +110,8 @@ class Measured(Control):
             extras.append(f"over at least {self.min_n}")
         if self.max_age_days:
             extras.append(f"not older than {self.max_age_days} days")
+        if self.admit_estimated:
+            extras.append("groups estimated by a proxy admitted")
         whole = f"with its whole {self.level:.0%} interval " if self.judge_by == "interval" else ""
         return (
             f"{titled(self.metric)} {self.subject()} is {whole}"
@@ -154,8 +158,11 @@ class Measured(Control):
         """Judge one measurement against the limits.
 
         Raises:
-            Missing: if it has no value, too small an n, or no interval where one is asked for.
+            Missing: if it has no value, too small an n, no interval where one is asked for, or is of
+                estimated groups that the control does not admit.
         """
+        if runs.is_estimated(measurement) and not self.admit_estimated:
+            raise Missing(label, "is of groups that a proxy estimated, which are not admitted")
         value, evidence = self._value(measurement, label), _evidence(run)
         n = measurement.get("n")
         if self.min_n > 1 and read.whole(measurement, "n") < self.min_n:
@@ -380,6 +387,8 @@ def _figure(
             if limit is not None
         }
     )
+    if runs.is_estimated(measurement):
+        figure["estimated"] = True
     return {**figure, "grade": run.facts["grade"], "run": run.id}
 
 

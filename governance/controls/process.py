@@ -149,7 +149,11 @@ class MaxAttempts(Control):
 
 @dataclass(frozen=True, kw_only=True)
 class DeterministicOutput(Control):
-    """The server scored the same data more than once, and got the same each time."""
+    """The server scored the same data more than once, and got the same each time.
+
+    Two runs of one check on the same data tell it, and so does one check of explainability, which
+    scores its rows in a second process, in another order and in other batches.
+    """
 
     kind: ClassVar[str] = "deterministic_output"
     check: Check = "performance"
@@ -168,13 +172,35 @@ class DeterministicOutput(Control):
                     (read.digest(run, "cube"), read.text(run, "id"))
                 )
         repeated = [found for found in cubes.values() if len(found) > 1]
-        if not repeated:
+        measured = self._measured(everything, facts)
+        if not repeated and not measured:
             raise Missing("a second scoring of the same data", "is not on record")
-        ids = sorted(identity for found in repeated for _, identity in found)
-        figure = {"label": "scored alike", "value": sum(len(found) for found in repeated)}
+        ids = sorted(
+            [identity for found in repeated for _, identity in found] + [one for one, _ in measured]
+        )
+        figure = {"label": "scored alike", "value": len(ids)}
         if any(len({cube for cube, _ in found}) > 1 for found in repeated):
             return Judgement(Status.FAIL, "Two scorings differ.", [figure], ids)
+        if any(value != 1 for _, value in measured):
+            reason = "Rows that were scored again came out otherwise."
+            return Judgement(Status.FAIL, reason, [figure], ids)
+        if not repeated:
+            return Judgement(Status.PASS, "Every row that was scored again agrees.", [figure], ids)
         return Judgement(Status.PASS, f"{len(ids)} scorings agree.", [figure], ids)
+
+    def _measured(
+        self, everything: list[Mapping[str, Any]], facts: Facts
+    ) -> list[tuple[str, float]]:
+        """What checks of explainability measured, by the id of the run."""
+        wanted = runs.Wanted("explainability", self.dataset, "re-performed")
+        found = []
+        for run in runs.succeeded(everything, wanted, facts):
+            if not runs.has_grade(run, wanted.grade):
+                continue
+            for one in read.objects(run, "measurements", may_be_empty=True):
+                if one.get("metric") == self.kind:
+                    found.append((read.text(run, "id"), read.number(one, "value")))
+        return found
 
 
 def _asked(run: Mapping[str, Any]) -> str:

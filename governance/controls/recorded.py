@@ -181,8 +181,8 @@ class SensitiveAttributeNotAnInput(Control):
 
     def judge(self, facts: Facts, now: datetime) -> Judgement:
         inputs = input_columns(facts)
-        columns = {name: sensitive_column(facts, name) for name in self.attributes}
-        taken = [name for name, column in columns.items() if {name.casefold(), column} & inputs]
+        columns = {name: sensitive_columns(facts, name) for name in self.attributes}
+        taken = [name for name, own in columns.items() if {name.casefold(), *own} & inputs]
         figure = {"label": "inputs", "value": len(inputs)}
         if taken:
             return Judgement(Status.FAIL, f"The model takes {listed(taken)} as input.", [figure])
@@ -201,8 +201,9 @@ def input_columns(facts: Facts) -> set[str]:
     return names
 
 
-def sensitive_column(facts: Facts, attribute: str) -> str:
-    """The column of the data, in lower case, that holds a sensitive attribute.
+def sensitive_columns(facts: Facts, attribute: str) -> set[str]:
+    """The columns of the data, in lower case, that hold a sensitive attribute: one, or those of the
+    probabilities of its groups.
 
     Raises:
         Missing: if the model's columns do not say; the name alone would prove nothing.
@@ -210,11 +211,24 @@ def sensitive_column(facts: Facts, attribute: str) -> str:
     for one in read.items(facts, "columns.sensitive"):
         name = one.get("name") if isinstance(one, Mapping) else one
         if name == attribute:
-            column = (one.get("column") if isinstance(one, Mapping) else None) or name
-            if not isinstance(column, str):
-                raise Missing(f"the column of {attribute}", "is not a text")
-            return column.strip().casefold()
+            return {column.strip().casefold() for column in _columns_of(one, attribute)}
     raise Missing(f"the column of {attribute}", "is not declared")
+
+
+def _columns_of(one: Any, attribute: str) -> list[str]:
+    told: Mapping[str, Any] = one if isinstance(one, Mapping) else {"name": one}
+    state = told.get("state", "measured")
+    if state == "not_collected":
+        raise Missing(f"the column of {attribute}", "is none: it is not collected")
+    if state == "proxied":
+        proxy = told.get("proxy")
+        columns = proxy.get("columns") if isinstance(proxy, Mapping) else None
+        found = list(columns.values()) if isinstance(columns, Mapping) else []
+    else:
+        found = [told.get("column") or told.get("name")]
+    if not found or not all(isinstance(column, str) for column in found):
+        raise Missing(f"the column of {attribute}", "is not a text")
+    return found
 
 
 UseField = Literal[
@@ -318,6 +332,8 @@ class ClaimsMatch(Control):
         run = runs.newest_with(candidates, metric, wanted, facts, about)
         if run is None or len(run.measurements) != 1:
             raise Missing(metric, "is claimed and was not measured")
+        if runs.is_estimated(run.measurements[0]):
+            raise Missing(metric, "is claimed of groups that were only estimated")
         value = read.number(run.measurements[0], "value")
         label = ", ".join([spoken(metric), *(f"{k} {v}" for k, v in sorted(about.items()))])
         figure = {"label": label, "value": value, "claimed": claimed, "run": run.id}

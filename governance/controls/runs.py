@@ -136,6 +136,12 @@ def _of(
     )
 
 
+def is_estimated(measurement: Mapping[str, Any]) -> bool:
+    """Is it a figure of groups whose members a proxy estimated?"""
+    detail = measurement.get("detail")
+    return isinstance(detail, Mapping) and bool(detail.get("estimated"))
+
+
 def has_grade(run: Mapping[str, Any], wanted: str) -> bool:
     return at_least(_grade(run), wanted)
 

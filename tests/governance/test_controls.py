@@ -250,6 +250,65 @@ def test_groups_that_were_left_out_of_a_comparison_matter() -> None:
     assert status(equal_opportunity(), facts) is PASS
 
 
+@pytest.mark.parametrize("reason", ["not_collected", "declaration_lapsed", "too_few_to_show"])
+def test_an_attribute_that_is_not_in_the_data_passes_nothing(reason: str) -> None:
+    facts = good()
+    facts["runs"][1]["measurements"].append(
+        measurement("equal_opportunity_difference", None, slice={"faith": "*"}, undefined=reason)
+    )
+    for more in ({}, {"admit_estimated": True}, {"excluded_groups": "ignored"}):
+        control = equal_opportunity(attribute="faith", **more)
+        assert status(control, facts) is INSUFFICIENT
+        negated = Rule("x", Mode.BLOCK, Negation(control))
+        assert judge_rule(negated, facts, NOW).status is INSUFFICIENT
+
+
+ESTIMATED = {"estimated": True, "proxy": "0190a0b0-0000-7000-8000-000000000001", "excluded": []}
+
+
+@pytest.mark.parametrize("value", [0.01, 0.4])
+def test_an_estimate_tells_nothing_unless_the_control_admits_it(value: float) -> None:
+    facts = good()
+    facts["runs"][1]["measurements"].append(
+        measurement("equal_opportunity_difference", value, slice={"faith": "*"}, detail=ESTIMATED)
+    )
+    result = judge_rule(Rule("x", Mode.BLOCK, equal_opportunity(attribute="faith")), facts, NOW)
+    assert result.status is INSUFFICIENT
+    assert "estimated" in result.reason
+    admitted = equal_opportunity(attribute="faith", admit_estimated=True)
+    result = judge_rule(Rule("x", Mode.BLOCK, admitted), facts, NOW)
+    assert result.status is (PASS if value < 0.1 else FAIL)
+    assert result.figures[0]["estimated"] is True
+    assert "estimated" in admitted.sentence()
+    assert "estimated" not in equal_opportunity().sentence()
+
+
+def test_each_group_must_be_measured_and_not_estimated() -> None:
+    facts = good()
+    facts["runs"][1]["measurements"] += [
+        measurement("true_positive_rate", 0.7, slice={"faith": group}, detail=ESTIMATED)
+        for group in ("a", "b")
+    ]
+    each = MetricEach(metric="true_positive_rate", attribute="faith", at_least=0.5)
+    assert status(each, facts) is INSUFFICIENT
+    admitted = MetricEach(
+        metric="true_positive_rate", attribute="faith", at_least=0.5, admit_estimated=True
+    )
+    assert status(admitted, facts) is PASS
+
+
+def test_probabilities_of_a_sensitive_attribute_are_no_input_either() -> None:
+    facts = good()
+    taken = facts["version"]["input_spec"]["features"][0]["column"]
+    control = SensitiveAttributeNotAnInput(attributes=("faith",))
+    for column, expected in ((taken.upper(), FAIL), ("p_a", PASS)):
+        proxy = {"version": ESTIMATED["proxy"], "columns": {"a": column}}
+        facts["columns"]["sensitive"] = [{"name": "faith", "state": "proxied", "proxy": proxy}]
+        assert status(control, facts) is expected
+    facts["columns"]["sensitive"] = [{"name": "faith", "state": "not_collected"}]
+    assert status(control, facts) is INSUFFICIENT
+
+
 def test_groups_of_several_attributes_together() -> None:
     facts = good()
     facts["runs"][1]["measurements"] += [
@@ -449,6 +508,17 @@ def test_the_same_output_twice() -> None:
     facts["runs"].append(run("run-q", "performance"))
     assert status(DeterministicOutput(), facts) is PASS
     facts["runs"][-1]["cube"] = TEST
+    assert status(DeterministicOutput(), facts) is FAIL
+
+
+def test_the_same_output_as_a_check_of_explainability_measured_it() -> None:
+    facts = good()
+    facts["runs"].append(run("run-e", "explainability", measurement("deterministic_output", 1.0)))
+    assert status(DeterministicOutput(), facts) is PASS
+    assert status(DeterministicOutput(dataset="training"), facts) is INSUFFICIENT
+    facts["runs"][-1]["grade"] = "recomputed"
+    assert status(DeterministicOutput(), facts) is INSUFFICIENT
+    facts["runs"][-1] = run("run-e", "explainability", measurement("deterministic_output", 0.0))
     assert status(DeterministicOutput(), facts) is FAIL
 
 
