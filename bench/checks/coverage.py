@@ -25,6 +25,7 @@ BOUNDS = (0.93, 0.97)
 RUNS = 1_000
 MODULES: tuple[str, ...] = (
     "bench.checks.coverage_fairness",
+    "bench.checks.coverage_comparisons",
     "bench.checks.coverage_performance",
 )
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -127,12 +128,17 @@ def versions_of(kind: str, more: Iterable[str] = ()) -> dict[str, str]:
     """The versions of the libraries that a check of a kind rests on."""
     names = [*_ALWAYS, *_BY_KIND[kind], *more]
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in sorted(names):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    found = {name: _version(name) for name in sorted(names)}
+    return versions | {name: version for name, version in found.items() if version is not None}
+
+
+@cache
+def _version(name: str) -> str | None:
+    """Of what is installed; reading it takes a few milliseconds a library."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ Close to 0 the upper end cannot fail, so that there the lower one has all of the
 unified approach of Feldman and Cousins 1998 does so for one normal mean).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,11 +23,14 @@ from monitoring.engine.statistics.base import Floats, Interval, z_of
 from monitoring.engine.statistics.samples import Sample
 
 Places = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
 _IN_QUESTION = 2.0
 """Errors by which a contrast may lie behind the largest and still be in question."""
-_BLOCK = 64
-"""Contrasts whose replicates are in memory at once."""
+_PLAIN = 10.0
+"""Errors that chance does not reach: of a share of 0 in 30 it makes hardly 4."""
+_FEW = 500
+"""Contrasts of which none is that far off by chance."""
 _TINIEST = 1e-12
 _FAR = 10.0
 """Errors under all groups at which nothing is in question."""
@@ -58,21 +61,22 @@ class Contrasts:
         estimate = one.estimate[self.first] - one.estimate[self.second]
         return estimate, np.sqrt(one.variance[self.first] + one.variance[self.second])
 
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Studentised deviations of a few contrasts at a time, shape (replicates, few)."""
-        one = self.sample
+    def deviations(self) -> Callable[[int], Floats]:
+        """A function that gives the studentised deviations of one contrast, shape (replicates,)."""
+        one, first, second = self.sample, self.first, self.second
         noise, variance = one.noise, one.noise_variance
         if self._whole:
-            shared = (noise * one.pull).sum(axis=1, keepdims=True)
-            yield slice(None), ((noise - shared) / np.sqrt(self._shared(variance)))[:, self.first]
-            return
-        if len(self.second) == 0:
-            yield slice(None), (noise / np.sqrt(variance))[:, self.first]
-            return
-        for start in range(0, len(self.first), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            i, j = self.first[part], self.second[part]
-            yield part, (noise[:, i] - noise[:, j]) / np.sqrt(variance[:, i] + variance[:, j])
+            together = (noise * one.pull[:, np.newaxis]).sum(axis=0)
+            spread = self._shared(variance)
+            return lambda at: np.asarray((noise[first[at]] - together) / np.sqrt(spread[first[at]]))
+        if len(second) == 0:
+            return lambda at: np.asarray(noise[first[at]] / np.sqrt(variance[first[at]]))
+
+        def pair(at: int) -> Floats:
+            i, j = first[at], second[at]
+            return np.asarray((noise[i] - noise[j]) / np.sqrt(variance[i] + variance[j]))
+
+        return pair
 
     @property
     def _whole(self) -> bool:
@@ -80,9 +84,8 @@ class Contrasts:
 
     def _shared(self, variance: Floats) -> Floats:
         """Variance of each group's difference to all together, of which it is a part."""
-        pull = self.sample.pull
-        own = variance * (1 - 2 * pull)
-        return np.asarray(own + (variance * pull**2).sum(axis=-1, keepdims=True))
+        pull = self.sample.pull.reshape(-1, *[1] * (variance.ndim - 1))
+        return np.asarray(variance * (1 - 2 * pull) + (variance * pull**2).sum(axis=0))
 
 
 def between(sample: Sample) -> Contrasts:
@@ -122,59 +125,84 @@ def largest(families: list[Contrasts], level: float) -> Interval:
 
     The lower end is 0 if and only if the joint test of no difference is kept at `1 - level`.
     """
-    parts = [family.estimates() for family in families]
-    estimates = np.concatenate([one for one, _ in parts])
-    errors = np.concatenate([error for _, error in parts])
-    both = np.concatenate([np.full(len(one.first), one.both) for one in families])
-    size = np.where(both, np.abs(estimates), estimates)
-    seen = max(0.0, float(size.max()))
-    floor = max(0.0, float((size - _IN_QUESTION * errors).max()))
-    forward = size + _IN_QUESTION * errors >= floor
-    backward = both & (-size + _IN_QUESTION * errors >= floor)
-    jointly, questioned, needed = _deviations(families, size, estimates, errors, forward, backward)
+    asked = _question(families)
+    jointly, questioned, needed = _deviations(families, asked)
+    size, errors, seen = asked.size, asked.errors, asked.truth
     error = 1 - level
-    upper_z = max(float(np.quantile(needed, 1 - error / 2)), z_of(1 - 2 * error))
-    upper = max(0.0, float((size + upper_z * errors).max()))
-    if float((size / errors).max()) <= float(np.quantile(jointly, level)):
-        return Interval(0.0, max(upper, seen))
+    upper_z = z_of(1 - 2 * error)
+    if seen > 0:
+        upper_z = max(upper_z, float(np.quantile(needed, 1 - error / 2)))
+    upper = max(seen, float((size + upper_z * errors).max()))
+    if not asked.plain and float((size / errors).max()) <= float(np.quantile(jointly, level)):
+        return Interval(0.0, upper)
     whole, half = np.quantile(questioned, [1 - error, 1 - error / 2])
     never_missed = upper_z * float(errors.max())
     lower = float((size - whole * errors).max())
     if lower >= never_missed:
         lower = max(never_missed, float((size - half * errors).max()))
-    return Interval(min(max(lower, _TINIEST), seen), max(upper, seen))
+    return Interval(min(max(lower, _TINIEST), seen), upper)
 
 
-def _deviations(
-    families: list[Contrasts],
-    size: Floats,
-    estimates: Floats,
-    errors: Floats,
-    forward: np.ndarray,
-    backward: np.ndarray,
-) -> tuple[Floats, Floats, Floats]:
+def _question(families: list[Contrasts]) -> "_Question":
+    found = [family.estimates() for family in families]
+    estimates = np.concatenate([one for one, _ in found])
+    errors = np.concatenate([error for _, error in found])
+    both = np.concatenate([np.full(len(one.first), one.both) for one in families])
+    sign = np.where(both & (estimates < 0), -1.0, 1.0)
+    size = estimates * sign
+    floor = max(0.0, float((size - _IN_QUESTION * errors).max()))
+    forward = size + _IN_QUESTION * errors >= floor
+    backward = both & (-size + _IN_QUESTION * errors >= floor)
+    return _Question(size, sign, errors, forward, backward)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """The contrasts of all families, turned so that most are above 0, and what is asked of them."""
+
+    size: Floats
+    sign: Floats
+    errors: Floats
+    forward: Flags
+    backward: Flags
+
+    @property
+    def truth(self) -> float:
+        return max(0.0, float(self.size.max()))
+
+    @property
+    def plain(self) -> bool:
+        """Is there a difference beyond any chance, so that the joint test needs no replicates?"""
+        return len(self.size) <= _FEW and float((self.size / self.errors).max()) > _PLAIN
+
+    def near(self) -> Flags:
+        """Contrasts that some replicate may turn into the largest."""
+        return (self.truth - self.size) / self.errors < _PLAIN + 4
+
+
+def _deviations(families: list[Contrasts], asked: _Question) -> tuple[Floats, Floats, Floats]:
     """For each replicate: the largest deviation of all contrasts and of those in question, and
     the critical value with which the largest upper end would have reached the truth."""
-    replicates = len(families[0].sample.noise)
-    jointly, questioned = np.full(replicates, -np.inf), np.full(replicates, -np.inf)
+    replicates = families[0].sample.noise.shape[1]
+    jointly, questioned = np.zeros(replicates), np.full(replicates, -np.inf)
     needed = np.full(replicates, np.inf)
-    truth = max(0.0, float(size.max()))
-    start = 0
+    plain, near, start = asked.plain, asked.near(), 0
     for family in families:
-        for part, deviation in family.blocks():
-            here = slice(start, start + deviation.shape[1])
-            if part.start is not None:
-                here = slice(start + part.start, start + part.start + deviation.shape[1])
-            one = np.abs(deviation) if family.both else deviation
-            np.maximum(jointly, one.max(axis=1), out=jointly)
-            towards = deviation * np.where(family.both & (estimates[here] < 0), -1.0, 1.0)
-            for which, sign in ((forward[here], 1.0), (backward[here], -1.0)):
-                if which.any():
-                    found = (sign * towards[:, which]).max(axis=1)
-                    np.maximum(questioned, found, out=questioned)
-            again = size[here] + towards * errors[here]
-            if family.both:
-                again = np.abs(again)
-            np.minimum(needed, ((truth - again) / errors[here]).min(axis=1), out=needed)
+        deviation = family.deviations()
+        for at in range(len(family.first)):
+            here = start + at
+            if plain and not (near[here] or asked.forward[here] or asked.backward[here]):
+                continue
+            towards = deviation(at) * asked.sign[here]
+            if not plain:
+                np.maximum(jointly, np.abs(towards) if family.both else towards, out=jointly)
+            if asked.forward[here]:
+                np.maximum(questioned, towards, out=questioned)
+            if asked.backward[here]:
+                np.maximum(questioned, -towards, out=questioned)
+            if near[here]:
+                again = asked.size[here] + towards * asked.errors[here]
+                again = np.abs(again, out=again) if family.both else again
+                np.minimum(needed, (asked.truth - again) / asked.errors[here], out=needed)
         start += len(family.first)
     return jointly, questioned, needed

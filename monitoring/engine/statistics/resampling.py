@@ -3,6 +3,7 @@
 A bootstrap of rows, for a function of counts, is a multinomial draw of the counts.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ def permutation_p(
     """
     n = np.asarray(sizes, np.int64)
     total = int(sum(successes))
+    if _beyond_chance(np.asarray(successes), n):
+        return 1 / (base.REPLICATES + 1)
     # "marginals" stays exact and fast for any size of the groups.
     draws = rng.multivariate_hypergeometric(n, total, size=base.REPLICATES, method="marginals")
     largest = _largest_gap(draws / n, n)
@@ -29,6 +32,15 @@ def permutation_p(
     # Equal gaps may differ in the last bit.
     at_least = int(np.count_nonzero(largest >= seen * (1 - 1e-12) - 1e-12))
     return (1 + at_least) / (base.REPLICATES + 1)
+
+
+def _beyond_chance(k: Counts, n: Counts) -> bool:
+    """Is a gap so many errors wide that no replicate of this many reaches it?"""
+    share = int(k.sum()) / int(n.sum())
+    if float(n.min()) * min(share, 1 - share) < 25:
+        return False
+    gap = float(_largest_gap((k / n)[np.newaxis, :], n)[0])
+    return gap > 10 * math.sqrt(share * (1 - share))
 
 
 def _largest_gap(rates: Floats, sizes: Counts) -> Floats:

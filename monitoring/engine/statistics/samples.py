@@ -41,7 +41,7 @@ LOG_F1 = Shape(
 class Sample:
     """Estimates of independent groups, shape (groups,), with replicates of their deviations.
 
-    `noise` and `noise_variance`, shape (replicates, groups), are the deviation of each replicate
+    `noise` and `noise_variance`, shape (groups, replicates), are the deviation of each replicate
     from what it was drawn around and its own estimate of the variance. `pull` says how much of
     each group's deviation the figure of all groups together inherits; it sums to 1 for shares.
     """
@@ -71,11 +71,12 @@ def sample(
     """
     k, n = np.asarray(successes, np.float64), np.asarray(sizes, np.float64)
     true = (k + 1) / (n + 2)
-    size = (replicates or base.REPLICATES, len(k))
-    drawn = rng.binomial(n.astype(np.int64), true, size=size).astype(np.float64)
+    count = replicates or base.REPLICATES
+    each = zip(n.astype(np.int64).tolist(), true.tolist(), strict=True)
+    drawn = np.stack([rng.binomial(size, share, count) for size, share in each]).astype(np.float64)
     estimate, variance = _figures(k, n, shape)
-    noise, noise_variance = _figures(drawn, n, shape)
-    noise -= _figures(true * n, n, shape)[0]
+    noise, noise_variance = _figures(drawn, n[:, np.newaxis], shape)
+    noise -= _figures(true * n, n, shape)[0][:, np.newaxis]
     together = float(k.sum() / n.sum()) if not shape.odd else float((k.sum() + 0.5) / (n.sum() + 1))
     whole = np.asarray([together])
     pull = n / n.sum() * shape.slope(whole) / shape.slope((k + 0.5) / (n + 1))
@@ -100,8 +101,8 @@ def logarithm(one: Sample) -> Sample:
     return Sample(
         np.log(one.estimate),
         one.variance * inverse**2,
-        one.noise * inverse,
-        one.noise_variance * inverse**2,
+        one.noise * inverse[:, np.newaxis],
+        one.noise_variance * inverse[:, np.newaxis] ** 2,
         one.pull,
         math.nan,
     )
@@ -117,12 +118,13 @@ def normal(
     """Means of groups, whose deviations are normal."""
     values, spread = np.asarray(estimate, np.float64), np.asarray(variance, np.float64)
     weights = np.asarray(sizes, np.float64) / sum(sizes)
-    noise = rng.standard_normal((replicates or base.REPLICATES, len(values))) * np.sqrt(spread)
+    count = replicates or base.REPLICATES
+    noise = rng.standard_normal((len(values), count)) * np.sqrt(spread)[:, np.newaxis]
     return Sample(
         values,
         spread,
         noise,
-        np.broadcast_to(spread, noise.shape),
+        np.broadcast_to(spread[:, np.newaxis], noise.shape),
         weights,
         float(weights @ values),
     )
