@@ -14,6 +14,7 @@ from governance.controls.results import Mode
 from governance.policy_reading import Reader, is_slug, load
 from kernel.canonical import sha256_hex
 from kernel.errors import Invalid
+from monitoring import windows
 
 MAX_SOURCE = 256 * 1024
 # Roles whose holders may sign a review (the access table says the same, and a test compares them).
@@ -90,6 +91,9 @@ class PolicyMonitor:
     min_rows: int = 100
     consecutive: int = 1
     silent_after_days: float | None = None
+    silent_after_windows: int | None = 3
+    window: str = windows.BATCH
+    wait_hours: float = 0.0
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def limits_json(self) -> list[dict[str, Any]]:
@@ -229,6 +233,12 @@ def _monitor_problems(monitor: PolicyMonitor, path: str) -> Iterator[tuple[str, 
         yield f"{path}.consecutive", "expected 1 to 100"
     if monitor.silent_after_days is not None and monitor.silent_after_days <= 0:
         yield f"{path}.silent_after_days", "expected more than 0"
+    if monitor.silent_after_windows is not None and not 1 <= monitor.silent_after_windows <= 100:
+        yield f"{path}.silent_after_windows", "expected 1 to 100"
+    if monitor.window not in windows.WINDOWS:
+        yield f"{path}.window", f"expected one of {', '.join(windows.WINDOWS)}"
+    if not 0 <= monitor.wait_hours <= 366 * 24:
+        yield f"{path}.wait_hours", "expected 0 or more, up to a year"
     seen = []
     for index, limit in enumerate(monitor.limits):
         here = f"{path}.limits[{index}]"

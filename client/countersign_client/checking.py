@@ -6,10 +6,12 @@ from typing import Any
 
 from countersign_client.errors import ClientError, Exit
 from countersign_client.manifest import Manifest
-from countersign_client.screen import Bar, say
+from countersign_client.screen import Bar, say, warn
 from countersign_client.session import Session
 
 POLL = 0.5
+SLOWEST = 2.0
+"""Seconds between two looks: at first, and at long work."""
 ENDED = {"succeeded", "failed", "cancelled"}
 
 
@@ -38,12 +40,36 @@ def watch(session: Session, runs: list[str], *, wait: float) -> None:
             failed.append(f"{run['kind']} {run['state']}: {run.get('error') or 'no reason given'}")
             continue
         say(f"check {run['kind']}: succeeded, {run['grade']}, cube sha256 {run['cube_digest']}")
+        _compare(run)
     if failed:
         raise ClientError("\n".join(failed), Exit.NO)
 
 
+def ask_again(session: Session, run_id: str) -> dict[str, Any]:
+    """Ask the question of a run that is over once more."""
+    run = session.post(f"check-runs/{run_id}/retry/", {})
+    say(f"check {run['kind']}: run {run['id']} {run['state']}, repeats {run_id}")
+    return dict(run)
+
+
+def cancel(session: Session, run_id: str) -> None:
+    """Call a run off that is queued or under way."""
+    run = session.post(f"check-runs/{run_id}/cancel/", {})
+    say(f"check {run['kind']}: run {run['id']} {run['state']}")
+
+
+def _compare(run: dict[str, Any]) -> None:
+    """What a run has in common with earlier ones of the same check, and what it has not."""
+    if run.get("same_result_as"):
+        say(f"  same result digest as run {run['same_result_as']}")
+    for one in run.get("library_changes") or []:
+        before, now = (one[name] or "not used" for name in ("before", "now"))
+        warn(f"  {one['name']} {before} -> {now} since run {run['previous']}")
+
+
 def _follow(session: Session, run_id: str, deadline: float) -> dict[str, Any]:
     bar: Bar | None = None
+    pause = POLL
     while True:
         run = session.get(f"check-runs/{run_id}/")
         bar = bar or Bar(f"check {run['kind']}")
@@ -58,4 +84,5 @@ def _follow(session: Session, run_id: str, deadline: float) -> dict[str, Any]:
                 f"countersign check --run {run_id}",
                 Exit.PENDING,
             )
-        time.sleep(POLL)
+        time.sleep(pause)
+        pause = min(SLOWEST, pause * 1.1)

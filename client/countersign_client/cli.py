@@ -57,6 +57,8 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--reference")
     check.add_argument("--config", type=Path, help="JSON")
     check.add_argument("--run", help="watch a run that was asked for before")
+    check.add_argument("--retry", metavar="RUN", help="ask a run that is over once more, as it was")
+    check.add_argument("--cancel", metavar="RUN", help="call a run off")
     check.add_argument("--wait", type=float, default=1800, metavar="SECONDS")
 
 
@@ -175,6 +177,13 @@ def _run(options: argparse.Namespace) -> Exit:
 def _check(session: Session, options: argparse.Namespace) -> None:
     if options.run:
         checking.watch(session, [options.run], wait=options.wait)
+        return
+    if options.cancel:
+        checking.cancel(session, options.cancel)
+        return
+    if options.retry:
+        run = checking.ask_again(session, options.retry)
+        checking.watch(session, [run["id"]], wait=options.wait)
         return
     if options.version is None:
         raise UsageError("--version says which version")

@@ -7,7 +7,7 @@ from audit.writing import write
 from governance.models import Approval
 from governance.policies import parse
 from governance.services import loop
-from kernel.errors import Conflict
+from kernel.errors import Conflict, Invalid
 from monitoring.models import Monitor
 from registry import services
 from registry.models import DatasetUse
@@ -24,6 +24,9 @@ monitors:
     min_rows: 300
     silent_after_days: 2
     effect: fall_back
+    window: week
+    wait_hours: 6
+    silent_after_windows: 2
     limits:
       - metric: equal_opportunity_difference
         attribute: sex
@@ -72,7 +75,11 @@ def test_each_monitor_of_the_policy_watches_the_place(world):
     assert {(one.version, one.use, one.environment) for one in begun} == {
         (world.version, world.use, world.environment)
     }
-    assert (fairness.name, fairness.effect) == ("fairness-in-production", "fall_back")
+    assert (fairness.name, fairness.wanted_effect) == ("fairness-in-production", "fall_back")
+    assert fairness.effect == "no_new_deployment", "more takes a backtest"
+    assert (fairness.window, fairness.wait_seconds) == ("week", 6 * 3600)
+    assert (fairness.silent_after_windows, drift.silent_after_windows) == (2, 3)
+    assert drift.window == "batch"
     assert fairness.silent_after_seconds == 2 * 86_400
     assert fairness.reference is None
     limit = fairness.limits[0]
@@ -119,3 +126,19 @@ def test_outside_a_write_nothing_starts(world):
         loop.start_monitors(
             worlds.approve(world), parse(world.policy.source), world.version.moment, loop.SYSTEM
         )
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("window: fortnight", "monitors[0].window"),
+        ("wait_hours: -1", "monitors[0].wait_hours"),
+        ("silent_after_windows: 0", "monitors[0].silent_after_windows"),
+    ],
+)
+def test_a_window_that_is_none_is_named(world, line, field):
+    known = {"window": "window: week", "wait_hours": "wait_hours: 6"}
+    old = known.get(line.split(":")[0], "silent_after_windows: 2")
+    with pytest.raises(Invalid) as error:
+        parse(world.policy.source.replace(old, line))
+    assert field in error.value.fields
