@@ -56,7 +56,7 @@ class Limit:
         if between == ["feature"]:
             groups.append("of the feature that moved most")
         elif between:
-            groups.append(f"between groups of {', '.join(between)}")
+            groups.append(metrics.between(", ".join(between)))
         return " ".join([metrics.spoken(self.metric), *groups])
 
     def to_json(self) -> dict[str, Any]:

@@ -105,6 +105,13 @@ def spoken(name: str) -> str:
     return _NAMES.get(name) or name.replace("_", " ")
 
 
+def between(attribute: str) -> str:
+    """What a comparison over an attribute's groups is about: `between groups of sex`."""
+    if attribute == "perturbation":
+        return "under the worst perturbation"
+    return f"between groups of {attribute}"
+
+
 def titled(name: str) -> str:
     """The same at the beginning of a sentence; what is written large within stays so."""
     words = spoken(name)

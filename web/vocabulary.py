@@ -91,7 +91,7 @@ def between(slice_: Mapping[str, str]) -> str:
     if not slice_:
         return "overall"
     return ", ".join(
-        f"between groups of {name}" if group == "*" else f"{name}: {group}"
+        metrics.between(name) if group == "*" else f"{name}: {group}"
         for name, group in slice_.items()
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from monitoring.metrics import between
 from reports import numbers
 from reports.bundle_schema import ControlFigure
 from reports.pdf import text
@@ -65,8 +66,7 @@ def slice_of(slice_: Mapping[str, str]) -> str:
     if not slice_:
         return "overall"
     return ", ".join(
-        f"between groups of {name}" if value == "*" else f"{name} = {value}"
-        for name, value in slice_.items()
+        between(name) if value == "*" else f"{name} = {value}" for name, value in slice_.items()
     )
 
 
