@@ -23,8 +23,13 @@ from monitoring.engine.statistics import z_of
 
 ENOUGH = 5
 """Rows that a bin must be expected to have in the smaller sample."""
-DRAWS = 400
+FULL = 100
+"""The same for the indices, whose logarithms are slower to reach their limit."""
+DRAWS = 500
 _CELLS = 2_000_000
+
+Dealt = tuple[Any, Any]
+"""Counts of both samples, each of shape (draws, bins)."""
 
 _INDICES: Mapping[str, Callable[[Any, Any], Any]] = {
     "psi": indices.stability_index,
@@ -89,22 +94,29 @@ def _dense(bins: Histogram) -> bool:
     return bool(expected.min() >= 1 and np.mean(expected < ENOUGH) <= 0.2)
 
 
-def index_chance(
-    metric: str, bins: Histogram, level: float, rng: Callable[[], np.random.Generator]
-) -> float:
-    """The figure that a share `level` of pairs of samples stays under if nothing has changed."""
+def deal(bins: Histogram, rng: np.random.Generator) -> Dealt | None:
+    """Rows of both samples dealt anew, often; None where bins are full enough for a limit."""
     m, n = sum(bins.reference), sum(bins.current)
     pooled = np.asarray(bins.reference, np.int64) + np.asarray(bins.current, np.int64)
     pooled = pooled[pooled > 0]
-    if len(pooled) < 2:
-        return 0.0
-    if (pooled * (min(m, n) / (m + n))).min() >= ENOUGH:
-        limit = float(special.chdtri(len(pooled) - 1, 1 - level)) * (1 / m + 1 / n)
-        return limit if metric.startswith("psi") else math.sqrt(limit / 8)
+    if len(pooled) < 2 or (pooled * (min(m, n) / (m + n))).min() >= FULL:
+        return None
     draws = int(min(DRAWS, max(40, _CELLS // len(pooled))))
-    dealt = rng().multivariate_hypergeometric(pooled, n, size=draws, method="marginals")
-    found = _INDICES[metric](pooled - dealt, dealt)
-    if draws < DRAWS:
+    dealt = rng.multivariate_hypergeometric(pooled, n, size=draws, method="marginals")
+    return pooled - dealt, dealt
+
+
+def index_chance(metric: str, bins: Histogram, level: float, dealt: Dealt | None) -> float:
+    """The figure that a share `level` of pairs of samples stays under if nothing has changed."""
+    if dealt is None:
+        used = sum(1 for pair in zip(bins.reference, bins.current, strict=True) if any(pair))
+        if used < 2:
+            return 0.0
+        scale = 1 / sum(bins.reference) + 1 / sum(bins.current)
+        limit = float(special.chdtri(used - 1, 1 - level)) * scale
+        return limit if metric.startswith("psi") else math.sqrt(limit / 8)
+    found = _INDICES[metric](*dealt)
+    if len(found) < DRAWS:
         return float(found.mean() + special.ndtri(level) * found.std())
     return float(np.quantile(found, level))
 

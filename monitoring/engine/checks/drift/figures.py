@@ -9,7 +9,7 @@ import numpy as np
 
 from monitoring.engine import statistics
 from monitoring.engine.checks.drift import chance, indices
-from monitoring.engine.checks.drift.chance import Test
+from monitoring.engine.checks.drift.chance import Dealt, Test
 from monitoring.engine.checks.drift.settings import DriftConfig
 from monitoring.engine.comparing import Comparison, Histogram
 from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementValue
@@ -42,6 +42,7 @@ class _Column:
     def __init__(self, one: Comparison, config: DriftConfig, about: Mapping[str, str]) -> None:
         self.one, self.config, self.about = one, config, about
         self._tests: dict[str, Test | None] = {}
+        self._dealt: dict[Histogram, Dealt | None] = {}
 
     def all(self) -> list[Figure]:
         one, least = self.one, min(self.one.reference_n, self.one.current_n)
@@ -89,9 +90,7 @@ class _Column:
             "hellinger": indices.hellinger,
         }[name]
         value = float(formula(bins.reference, bins.current))
-        limit = chance.index_chance(
-            name, bins, 1 - self.config.alpha, lambda: self._generator(key, name)
-        )
+        limit = chance.index_chance(name, bins, 1 - self.config.alpha, self._deal(bins))
         unit = "index" if name.startswith("psi") else "distance"
         more = {"bins": len(bins.reference)}
         test = self._test(key, one.deciles if key == "deciles" and one.deciles else one.bins)
@@ -205,7 +204,12 @@ class _Column:
             self._tests[key] = chance.bins_test(bins, key)
         return self._tests[key]
 
-    def _generator(self, *names: str) -> np.random.Generator:
+    def _deal(self, bins: Histogram) -> Dealt | None:
+        if bins not in self._dealt:
+            self._dealt[bins] = chance.deal(bins, self._generator("chance", len(self._dealt)))
+        return self._dealt[bins]
+
+    def _generator(self, *names: object) -> np.random.Generator:
         about = [f"{name}={value}" for name, value in sorted(self.about.items())]
         return statistics.generator(self.config.seed, *about, *names)
 
