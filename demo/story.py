@@ -212,6 +212,33 @@ class Story:
         for later in range(month + 1, len(data.SHIFTED_SHARES) + 1):
             self._send(later, self.files[f"batch_1995_{later:02d}"])
         teller.tell("the remaining months of 1995 are sent as well")
+        self._look_back()
+
+    def _look_back(self) -> None:
+        """How often would a stricter monitor have acted, had there been one?"""
+        vera = self.stage.as_("vera")
+        asked = vera.post(
+            "monitors/backtests/",
+            {
+                "model": MODEL,
+                "version": 2,
+                "environment": PRODUCTION,
+                "name": "stricter-accuracy",
+                "kind": "performance",
+                "limits": [{"metric": "accuracy", "op": ">=", "value": 0.93}],
+                "min_rows": 300,
+                "consecutive": 2,
+                "since": "1995-01-01T00:00:00Z",
+                "until": "1996-01-01T00:00:00Z",
+            },
+        )
+        path = f"monitors/backtests/{asked['id']}/"
+        self.stage.until("the backtest", lambda: vera.get(path)["state"] != "running")
+        result = vera.get(path)["result"]
+        self.teller.expect(
+            result["judged"] == len(data.SHIFTED_SHARES),
+            f"backtest: an accuracy under 0.93 twice in a row {result['summary']}",
+        )
 
     def _loop(self) -> None:
         teller, rolf = self.teller, self.stage.as_("rolf")

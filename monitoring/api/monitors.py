@@ -43,7 +43,10 @@ _PLACE = ("version__model", "use", "environment")
 _MONITORS = Monitor.objects.select_related(*_PLACE, "reference")
 _BATCHES = ObservationBatch.objects.select_related(*_PLACE).prefetch_related(
     # Of a run its id alone is shown; what it measured can be large.
-    Prefetch("runs", CheckRun.objects.only("pk", "batch"))
+    Prefetch(
+        "runs",
+        CheckRun.objects.filter(purpose=CheckRun.Purpose.MONITORING).only("pk", "batch"),
+    )
 )
 _BREACHES = Breach.objects.select_related(*_PLACE)
 _FILTERS = {

@@ -48,9 +48,9 @@ def monitoring(request: HttpRequest) -> HttpResponse:
         ObservationBatch.objects.select_related("version__model", "environment").prefetch_related(
             Prefetch(
                 "runs",
-                CheckRun.objects.only("id", "state", "kind", "batch_id").prefetch_related(
-                    Prefetch("breaches", Breach.objects.only("id", "run_id"))
-                ),
+                CheckRun.objects.filter(purpose=CheckRun.Purpose.MONITORING)
+                .only("id", "state", "kind", "batch_id")
+                .prefetch_related(Prefetch("breaches", Breach.objects.only("id", "run_id"))),
             )
         ),
         request,
