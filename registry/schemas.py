@@ -1,9 +1,11 @@
 """The rows and columns of a data file, from its footer or by streaming; no row is kept."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from kernel.errors import Unprocessable
+from registry import datafiles
 
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"
@@ -34,9 +36,14 @@ def read(path: Path, media_type: str) -> tuple[int | None, list[dict[str, str]]]
     import pyarrow as pa
 
     try:
-        return _parquet(path) if media_type == PARQUET else _csv(path)
+        if media_type == PARQUET:
+            datafiles.check_parquet(path)
+            return _parquet(path)
+        datafiles.check_csv(path)
+        return _csv(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).split("\n", 1)[0][:200]
+        # Arrow quotes the line that it stumbled over.
+        reason = re.sub(r"(got \d+):.*", r"\1", str(error).split("\n", 1)[0])[:200]
         raise Unprocessable(f"this is not {media_type}: {reason}", field="file") from None
 
 
@@ -44,6 +51,7 @@ def _parquet(path: Path) -> tuple[int, list[dict[str, str]]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
+        datafiles.check_names(file.schema_arrow.names)
         return int(file.metadata.num_rows), _columns(file.schema_arrow)
 
 
@@ -66,6 +74,7 @@ def _csv_names(path: Path) -> list[str]:
 
 
 def _stream_csv(path: Path, types: dict[str, Any] | None) -> tuple[int, list[dict[str, str]]]:
+    import pyarrow as pa
     from pyarrow import csv
 
     with csv.open_csv(
@@ -73,6 +82,8 @@ def _stream_csv(path: Path, types: dict[str, Any] | None) -> tuple[int, list[dic
         read_options=csv.ReadOptions(block_size=_BLOCK),
         convert_options=csv.ConvertOptions(column_types=types),
     ) as reader:
+        if any(pa.types.is_binary(field.type) for field in reader.schema):
+            raise datafiles.Malformed("it is not text in UTF-8")
         return sum(batch.num_rows for batch in reader), _columns(reader.schema)
 
 

@@ -12,11 +12,13 @@ from kernel.errors import Invalid, Unprocessable
 from monitoring.engine.sources.data import DataFile
 from monitoring.engine.sources.filters import filtered, kind_of
 from monitoring.engine.sources.opened import ROW, EngineLimits, Source, stream
+from registry import datafiles
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _HASH_BLOCK = 1 << 20
+_MOST_ROWS = 2**40
 
 
 def digest_of(path: Path) -> str:
@@ -60,6 +62,11 @@ def open_file(
     verify_digest(data.path, data.digest, field)
     limits = limits or EngineLimits()
     path = data.path.resolve()
+    try:
+        check = datafiles.check_csv if data.format == "csv" else datafiles.check_parquet
+        check(path)
+    except datafiles.Malformed as error:
+        raise Invalid(f"the file cannot be read: {error}", field=field) from None
     if data.format == "csv":
         path = _csv_to_parquet(path, workdir / f"{data.digest}.parquet", field, limits)
     paths = [path, *([predictions.resolve()] if predictions else [])]
@@ -113,11 +120,26 @@ def connect_locked(paths: list[Path], limits: EngineLimits) -> Any:
 
 
 def _read(backend: Any, path: Path, field: str) -> "ir.Table":
-    with path.open("rb") as stream_:
-        if stream_.read(4) != b"PAR1":
-            raise Invalid("the file is not a parquet file", field=field)
+    try:
+        _check_schema(path)
+    except datafiles.Malformed as error:
+        raise Invalid(f"the file cannot be read: {error}", field=field) from None
     table: ir.Table = backend.read_parquet(str(path), file_row_number=True)
     return table.rename({ROW: "file_row_number"})
+
+
+def _check_schema(path: Path) -> None:
+    """Arrow reads the footer first: it refuses a schema that is nested without end."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            datafiles.check_names(file.schema_arrow.names)
+            if file.metadata.num_rows > _MOST_ROWS or file.metadata.num_rows < 0:
+                raise datafiles.Malformed("it claims more rows than any file has")
+    except (pa.ArrowException, OSError) as error:
+        raise datafiles.Malformed(f"its footer is malformed ({type(error).__name__})") from None
 
 
 def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) -> Path:
@@ -130,7 +152,20 @@ def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) 
     part = target.with_suffix(".part")
     try:
         table = backend.read_csv(
-            str(path), header=True, strict_mode=True, parallel=False, sample_size=-1
+            str(path),
+            # The dialect is declared. Left to itself DuckDB skips rows until the rest is even.
+            header=True,
+            delim=",",
+            quote='"',
+            escape='"',
+            skip=0,
+            strict_mode=True,
+            null_padding=False,
+            ignore_errors=False,
+            max_line_size=datafiles.LONGEST_LINE,
+            parallel=False,
+            # Types are taken from all rows: a letter in the last one makes a column text.
+            sample_size=-1,
         )
         batches = stream(backend, table)
         with pq.ParquetWriter(part, batches.schema) as writer:

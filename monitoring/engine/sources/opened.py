@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ROW = "countersign_row"
-MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)

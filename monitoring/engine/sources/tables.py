@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from kernel.errors import Conflict, Invalid, Unprocessable
 from monitoring.engine.sources.data import DataFile, DataTable
 from monitoring.engine.sources.filters import filtered, kind_of
-from monitoring.engine.sources.opened import MOST_COLUMNS, Source, stream
+from monitoring.engine.sources.opened import Source, stream
+from registry.datafiles import MOST_COLUMNS
 from registry.sources import backends, catalogue, rowdigest
 
 if TYPE_CHECKING:
