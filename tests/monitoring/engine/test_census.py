@@ -47,8 +47,13 @@ def test_the_bundled_file_is_the_one_handed_over():
     assert sha256(handed) == sha256(demo.BUNDLED)
 
 
-def test_the_demos_datasets_are_the_same_on_every_run(tmp_path):
-    first, again = demo.make(tmp_path / "a"), demo.make(tmp_path / "b")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return demo.make(tmp_path_factory.mktemp("demo"))
+
+
+def test_the_demos_datasets_are_the_same_on_every_run(made, tmp_path):
+    first, again = made, demo.make(tmp_path)
     assert {name: one.digest for name, one in first.items()} == {
         name: one.digest for name, one in again.items()
     }
@@ -59,11 +64,10 @@ def test_the_demos_datasets_are_the_same_on_every_run(tmp_path):
     assert [one.rows for one in batches] == [demo.BATCH_ROWS] * 12
 
 
-def test_the_share_of_the_shifted_population_grows(tmp_path):
+def test_the_share_of_the_shifted_population_grows(made):
     import numpy as np
     import pyarrow.parquet as pq
 
-    made = demo.make(tmp_path)
     shares = [
         float(np.mean(pq.read_table(made[f"batch_1995_{month:02d}"].path)["age"].to_numpy() >= 65))
         for month in range(1, 13)
