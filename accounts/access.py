@@ -130,6 +130,13 @@ TABLE: dict[str, Action] = {
             (_VAL, _RISK, _AUD),
             Scope.AUDIT,
         ),
+        _action(
+            "groups.declare",
+            "sign that a sensitive attribute is not collected",
+            (_OWN, _RISK),
+            Scope.SIGN,
+            persons_only=True,
+        ),
         _action("observation.send", "send production data", (_OPS, _DEV), Scope.CHECK),
         _action(
             "monitor.manage",

@@ -70,10 +70,20 @@ class Me(APIView):
 
 
 class ReauthenticationInput(StrictSerializer):
-    subject_type = serializers.ChoiceField(choices=["review"], default="review")
-    review = StrictUUIDField()
+    subject_type = serializers.ChoiceField(choices=["review", "not_collected"], default="review")
+    review = StrictUUIDField(required=False)
+    model = StrictUUIDField(required=False, help_text="of a statement about one: its id")
     signed_digest = DigestField()
     password = StrictCharField(trim_whitespace=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        name = "review" if attrs["subject_type"] == "review" else "model"
+        other = "model" if name == "review" else "review"
+        if attrs.get(name) is None:
+            raise serializers.ValidationError({name: "is required"})
+        if attrs.get(other) is not None:
+            raise serializers.ValidationError({other: "does not belong to this subject"})
+        return attrs
 
 
 class Reauthentications(APIView):
@@ -90,7 +100,7 @@ class Reauthentications(APIView):
             request.user,
             password=data.validated_data["password"],
             subject_type=data.validated_data["subject_type"],
-            subject_id=data.validated_data["review"],
+            subject_id=data.validated_data.get("review") or data.validated_data["model"],
             signed_digest=data.validated_data["signed_digest"],
             actor=actor_of(request),
             request=request._request,

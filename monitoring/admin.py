@@ -10,6 +10,7 @@ from monitoring.models import (
     CubeErasure,
     Measurement,
     Monitor,
+    NotCollectedDeclaration,
     ObservationBatch,
 )
 
@@ -48,6 +49,12 @@ class MonitorAdmin(ReadOnlyAdmin):
 class BreachAdmin(ReadOnlyAdmin):
     list_display = ("version", "environment", "metric", "opened_at", "resolved_at")
     list_select_related = ("version__model", "environment")
+
+
+@admin.register(NotCollectedDeclaration)
+class NotCollectedDeclarationAdmin(ReadOnlyAdmin):
+    list_display = ("model", "attribute", "since", "until", "withdrawn_at")
+    list_select_related = ("model",)
 
 
 @admin.register(CubeErasure)

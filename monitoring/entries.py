@@ -37,6 +37,8 @@ define(
 define(
     "monitoring.cube.erased", model=str, number=int, kind=str, cube_digest=str, public_digest=str
 )
+define("monitoring.declaration.declared", model=str, statement_digest=str, until=str)
+define("monitoring.declaration.withdrawn", model=str, statement_digest=str, until=str)
 define(
     "monitoring.rollup.requested",
     model=str,

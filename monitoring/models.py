@@ -464,6 +464,9 @@ class Breach(models.Model):
         return self.version.model
 
 
+# Django finds a model wherever it is defined, once it is imported here.
+from monitoring.declarations import NotCollectedDeclaration  # noqa: E402
+
 __all__ = [
     "Backtest",
     "Breach",
@@ -474,6 +477,7 @@ __all__ = [
     "Grade",
     "Measurement",
     "Monitor",
+    "NotCollectedDeclaration",
     "ObservationBatch",
     "Window",
 ]

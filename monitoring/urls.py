@@ -6,6 +6,8 @@ from monitoring import api
 
 api_urls = [
     path("models/<slug:name>/versions/<int:number>/checks/", api.Checks.as_view()),
+    path("models/<slug:name>/not-collected/", api.Declarations.as_view()),
+    path("not-collected/<uuid:id>/end/", api.DeclarationEnd.as_view()),
     path("check-runs/<uuid:id>/", api.CheckRunDetail.as_view()),
     path("check-runs/<uuid:id>/cube/", api.CheckRunCube.as_view()),
     path("check-runs/<uuid:id>/cube/erase/", api.CheckRunCubeErasure.as_view()),

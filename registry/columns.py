@@ -3,8 +3,10 @@
 Monitoring reads the same document; whether the columns exist is seen when data meets it.
 """
 
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from kernel.canonical import is_number
 from kernel.errors import Invalid
@@ -13,6 +15,9 @@ _TEXTS = ("label", "prediction", "score", "time")
 _SCALARS = ("positive", "positive_prediction")
 _LISTS = ("features", "categorical")
 TASKS = ("classification", "regression")
+MEASURED, PROXIED = "measured", "proxied"
+STATES = {MEASURED: ("column", "edges"), PROXIED: ("proxy",), "not_collected": ()}
+"""What an attribute in each state is described by, beside its name."""
 KNOWN = (*_TEXTS, *_SCALARS, "sensitive", *_LISTS, "task")
 
 
@@ -58,12 +63,21 @@ def _sensitive(value: object, path: str) -> dict[str, str]:
         here = f"{path}[{index}]"
         if isinstance(one, str):
             one = {"name": one}
-        if not isinstance(one, dict) or set(one) - {"name", "column", "edges"}:
-            wrong[here] = "expected a column name, or an object of name, column and edges"
+        state = one.get("state", MEASURED) if isinstance(one, dict) else MEASURED
+        if not isinstance(state, str) or state not in STATES:
+            wrong[f"{here}.state"] = f"expected one of {', '.join(STATES)}"
+            continue
+        if not isinstance(one, dict) or set(one) - {"name", "state", *STATES[state]}:
+            wrong[here] = (
+                "expected a column name, or an object of name, column and edges; of name, state and "
+                "proxy if it is proxied; of name and state if it is not collected"
+            )
             continue
         names.append(one.get("name"))
         if not _is_text(one.get("name")):
             wrong[f"{here}.name"] = "expected the name of the attribute"
+        if state == PROXIED:
+            wrong |= _proxy(one.get("proxy"), f"{here}.proxy")
         if one.get("column") is not None and not _is_text(one["column"]):
             wrong[f"{here}.column"] = "expected the name of a column"
         edges = one.get("edges") or []
@@ -74,6 +88,27 @@ def _sensitive(value: object, path: str) -> dict[str, str]:
     if not wrong and len(set(names)) != len(names):
         wrong[path] = "names an attribute twice"
     return wrong
+
+
+def _proxy(value: object, path: str) -> dict[str, str]:
+    if not isinstance(value, dict) or set(value) != {"version", "columns"}:
+        return {path: "expected the id of a registered version, and a column for each group"}
+    wrong = {}
+    try:
+        UUID(value["version"])
+    except (ValueError, TypeError, AttributeError):
+        wrong[f"{path}.version"] = "expected the id of a registered model version"
+    columns = value["columns"]
+    if not isinstance(columns, dict) or not columns or not _is_names(list(columns.values())):
+        wrong[f"{path}.columns"] = "expected a column of probabilities for each group"
+    return wrong
+
+
+def proxies(columns: Mapping[str, Any], path: str = "columns") -> Iterator[tuple[str, UUID]]:
+    """The versions that estimate groups, each with the field that names it."""
+    for index, one in enumerate(columns.get("sensitive") or []):
+        if isinstance(one, dict) and one.get("state") == PROXIED:
+            yield f"{path}.sensitive[{index}].proxy.version", UUID(one["proxy"]["version"])
 
 
 def _is_text(value: object) -> bool:

@@ -10,6 +10,7 @@ from monitoring.api.checks import (
     Checks,
 )
 from monitoring.api.cubes import CheckRunCube, CheckRunCubeErasure, MonitorRollup
+from monitoring.api.declarations import DeclarationEnd, Declarations
 from monitoring.api.monitors import (
     BreachDetail,
     Breaches,
@@ -38,6 +39,8 @@ __all__ = [
     "CheckRunMeasurements",
     "CheckRunRetry",
     "Checks",
+    "DeclarationEnd",
+    "Declarations",
     "MonitorArm",
     "MonitorBackfill",
     "MonitorDetail",

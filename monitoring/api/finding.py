@@ -18,13 +18,15 @@ from registry.selectors import visible_datasets
 M = TypeVar("M", bound=models.Model)
 
 
-def one_of(request: Request, rows: QuerySet[M], id: UUID, what: str) -> M:
-    """The row of that id, if the actor may read its model.
+def one_of(
+    request: Request, rows: QuerySet[M], id: UUID, what: str, *, path: str = "version__model"
+) -> M:
+    """The row of that id, if the actor may read its model, which `path` leads to.
 
     Raises:
         NotFound: else.
     """
-    found = visible(rows, reader_of(request), "version__model").filter(pk=id).first()
+    found = visible(rows, reader_of(request), path).filter(pk=id).first()
     if found is None:
         raise NotFound(f"there is no {what} {id}")
     return found

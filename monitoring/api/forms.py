@@ -11,6 +11,7 @@ from kernel.rest.serializers import (
     StrictCharField,
     StrictIntegerField,
     StrictSerializer,
+    StrictUUIDField,
 )
 from monitoring import selectors
 from monitoring.models import (
@@ -20,6 +21,7 @@ from monitoring.models import (
     CubeErasure,
     Measurement,
     Monitor,
+    NotCollectedDeclaration,
     ObservationBatch,
     Window,
 )
@@ -37,6 +39,33 @@ class CheckRequest(StrictSerializer):
         help_text="id of an earlier run whose stored profiles are the reference",
     )
     config = serializers.DictField(required=False)
+
+
+class DeclarationRequest(StrictSerializer):
+    attribute = StrictCharField(max_length=100)
+    reason = StrictCharField(max_length=5_000)
+    until = StrictCharField(help_text="RFC 3339; a year away at most")
+    reauthentication = StrictUUIDField(
+        help_text="of subject_type not_collected, over the SHA-256 of the statement's canonical JSON"
+    )
+
+
+class DeclarationShown(serializers.ModelSerializer[NotCollectedDeclaration]):
+    signed_by = serializers.CharField(source="signed_by.name")
+
+    class Meta:
+        model = NotCollectedDeclaration
+        fields: ClassVar = [
+            "id",
+            "attribute",
+            "reason",
+            "statement_digest",
+            "since",
+            "until",
+            "signed_by",
+            "method",
+            "withdrawn_at",
+        ]
 
 
 class RollupRequest(StrictSerializer):

@@ -4,6 +4,7 @@ from monitoring.services.backtests import request_backtest
 from monitoring.services.batches import record_batch
 from monitoring.services.breaches import open_breach, resolve_breach
 from monitoring.services.cubes import erase_cube
+from monitoring.services.declarations import declare_not_collected, withdraw_declaration
 from monitoring.services.judging import judge_failure, judge_run
 from monitoring.services.monitors import (
     arm_monitor,
@@ -39,6 +40,7 @@ __all__ = [
     "begin_monitor",
     "cancel_run",
     "claim_run",
+    "declare_not_collected",
     "end_monitor",
     "erase_cube",
     "evaluate_monitor",
@@ -59,4 +61,5 @@ __all__ = [
     "run_due_monitors",
     "start_monitor",
     "sweep",
+    "withdraw_declaration",
 ]

@@ -14,7 +14,7 @@ from kernel.errors import Conflict, CountersignError, Invalid, Unprocessable
 from monitoring import configs, dispatch
 from monitoring.engine import loaders
 from monitoring.models import CheckKind, CheckRun, Grade, Monitor, ObservationBatch, Window
-from monitoring.services import comparing, importance, references
+from monitoring.services import comparing, declarations, importance, references
 from registry import locations
 from registry.models import ColumnMapping, Dataset, ModelVersion
 from registry.services import lock_version, tick
@@ -260,7 +260,7 @@ def queue_run(
         dataset=dataset,
         reference=question.reference,
         config=question.config,
-        mapping=question.mapping,
+        mapping=declarations.resolved(version.model_id, question.mapping, at),
         config_digest=question.digest,
         is_addendum=version.frozen_at is not None,
         requested_at=at,

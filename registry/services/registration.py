@@ -157,6 +157,9 @@ def declare_columns(
 def _declare(
     model: RegisteredModel, said: dict[str, Any], *, actor: Actor, at: datetime, versions: int
 ) -> ColumnMapping:
+    for field, version in column_mappings.proxies(said):
+        if not ModelVersion.objects.filter(pk=version).exists():
+            raise Invalid("no such version is registered", field=field)
     mapping = ColumnMapping.objects.create(model=model, columns=said, since=at)
     note(
         "registry.columns.declared",

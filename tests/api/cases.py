@@ -184,6 +184,7 @@ CASES: dict[str, Case] = {
             "signed_digest": s.review.signed_digest,
             "password": f.PASSWORD,
         },
+        also=("review",),
     ),
     "POST tokens/": Case(
         _at("tokens/"),
@@ -310,6 +311,10 @@ CASES: dict[str, Case] = {
             "config": {"grade": "recomputed"},
         },
     ),
+    f"POST {_MODEL}not-collected/": Case(
+        _at("models/{s.model}/not-collected/"), lambda s: s.not_collected_body()
+    ),
+    "POST not-collected/<uuid:id>/end/": Case(_at("not-collected/{s.declaration.pk}/end/")),
     "POST check-runs/<uuid:id>/cube/erase/": Case(
         _at("check-runs/{s.counted_run.pk}/cube/erase/"), _is(reason="asked to")
     ),

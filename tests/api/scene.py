@@ -5,13 +5,15 @@ from functools import cached_property
 from typing import Any
 
 from accounts.models import ApiToken, Role, User
+from accounts.services import reauthenticate
 from audit.models import Entry
 from audit.webhooks import add_webhook_endpoint
 from governance.models import PolicyBinding, Review
 from governance.services import findings, incidents, suspensions, waivers
-from kernel.moments import now, rfc3339
+from kernel.moments import now, parse_rfc3339, rfc3339
 from monitoring import services
-from monitoring.models import Backtest, Breach, CheckRun, Monitor
+from monitoring.models import Backtest, Breach, CheckRun, Monitor, NotCollectedDeclaration
+from monitoring.services.declarations import statement_digest
 from registry import services as registry
 from tests import factories as f
 from tests.governance import world as worlds
@@ -99,6 +101,33 @@ class Scene:
         """One whose cube holds small counts."""
         run = helpers.request(self.version, data=helpers.dataset())
         return helpers.finish(run, helpers.outcome(kind=run.kind, public_cube=b"{}"))
+
+    def not_collected_body(self, by: Any = None) -> dict[str, Any]:
+        """A statement that `by` has just proved to be theirs."""
+        by = by or self.asker
+        model, until = self.version.model, later(days=30)
+        digest = statement_digest(model, "faith", "nobody asks", parse_rfc3339(until, "until"))
+        proof = reauthenticate(
+            by,
+            password=f.PASSWORD,
+            subject_type="not_collected",
+            subject_id=model.pk,
+            signed_digest=digest,
+            actor=f.actor_of(by),
+        )
+        return {
+            "attribute": "faith",
+            "reason": "nobody asks",
+            "until": until,
+            "reauthentication": str(proof.pk),
+        }
+
+    @cached_property
+    def declaration(self) -> NotCollectedDeclaration:
+        said = self.not_collected_body()
+        said["until"] = parse_rfc3339(said["until"], "until")
+        actor = f.actor_of(self.asker)
+        return services.declare_not_collected(self.version.model, **said, actor=actor)
 
     @cached_property
     def counting(self) -> Monitor:
