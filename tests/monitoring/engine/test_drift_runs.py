@@ -215,7 +215,7 @@ def test_what_needs_rows_is_refused_of_a_stored_profile(files, tmp_path):
     assert caught.value.field == "config.multivariate"
 
 
-def test_the_same_job_gives_the_same_run(everything, files, tmp_path):
-    again = run(job(files, window="week", multivariate=True, conformance=True), tmp_path)
-    assert again.cube_digest == everything.cube_digest
-    assert again.measurements == everything.measurements
+def test_the_same_job_gives_the_same_run(files, tmp_path):
+    first, again = (run(job(files, window="month"), tmp_path / name) for name in ("a", "b"))
+    assert again.cube_digest == first.cube_digest
+    assert again.measurements == first.measurements
