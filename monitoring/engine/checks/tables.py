@@ -10,9 +10,6 @@ from monitoring.engine.documents import Fields
 MINIMUM = 30
 """Rates over fewer than this many people are `insufficient` unless the configuration says other."""
 
-TRUE_POSITIVE_RATE = "true_positive_rate"
-FALSE_POSITIVE_RATE = "false_positive_rate"
-FALSE_NEGATIVE_RATE = "false_negative_rate"
 SELECTION_RATE = "selection_rate"
 ACCURACY = "accuracy"
 
@@ -59,21 +56,6 @@ def by_group(cube: Contingency) -> dict[Group, Confusion]:
     for cell in cube.cells:
         cells.setdefault(cell.group, []).append(cell)
     return {group: confusion(cells[group]) for group in sorted(cells)}
-
-
-def fraction(metric: str, table: Confusion) -> tuple[int, int]:
-    """Numerator and denominator of a rate."""
-    if metric == SELECTION_RATE:
-        return table.selected, table.predicted
-    if metric == TRUE_POSITIVE_RATE:
-        return table.tp, table.positives
-    if metric == FALSE_NEGATIVE_RATE:
-        return table.fn, table.positives
-    if metric == FALSE_POSITIVE_RATE:
-        return table.fp, table.negatives
-    if metric == ACCURACY:
-        return table.tp + table.tn, table.labelled
-    raise KeyError(metric)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from monitoring.engine.statistics.base import (
 from monitoring.engine.statistics.categories import chi_square_two_sample
 from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
 from monitoring.engine.statistics.proportions import mean_interval, newcombe, wilson
-from monitoring.engine.statistics.resampling import multinomial, percentile, permutation_p
+from monitoring.engine.statistics.resampling import dealt, multinomial, percentile, permutation_p
 from monitoring.engine.statistics.spreads import (
     around,
     katz,
@@ -32,6 +32,7 @@ __all__ = [
     "around",
     "benjamini_hochberg",
     "chi_square_two_sample",
+    "dealt",
     "generator",
     "holm",
     "katz",

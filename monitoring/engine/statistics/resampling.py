@@ -11,6 +11,8 @@ import numpy as np
 from monitoring.engine.statistics import base
 from monitoring.engine.statistics.base import Counts, Floats, Interval
 
+_EXACT = 100_000_000
+
 
 def permutation_p(
     successes: Sequence[int], sizes: Sequence[int], rng: np.random.Generator
@@ -25,13 +27,29 @@ def permutation_p(
     total = int(sum(successes))
     if _beyond_chance(np.asarray(successes), n):
         return 1 / (base.REPLICATES + 1)
-    # "marginals" stays exact and fast for any size of the groups.
-    draws = rng.multivariate_hypergeometric(n, total, size=base.REPLICATES, method="marginals")
-    largest = _largest_gap(draws / n, n)
+    largest = _largest_gap(dealt(n, total, rng) / n, n)
     seen = float(_largest_gap((np.asarray(successes) / n)[np.newaxis, :], n)[0])
     # Equal gaps may differ in the last bit.
     at_least = int(np.count_nonzero(largest >= seen * (1 - 1e-12) - 1e-12))
     return (1 + at_least) / (base.REPLICATES + 1)
+
+
+def dealt(sizes: Counts, total: int, rng: np.random.Generator) -> Floats:
+    """Successes of each group if `total` of them are dealt to all at random, a row a replicate.
+
+    Of a hundred million people and more by the normal limit: the library draws no exact ones there.
+    """
+    everybody = int(sizes.sum())
+    if everybody < _EXACT:
+        # "marginals" stays exact and fast for any size of the groups.
+        drawn = rng.multivariate_hypergeometric(
+            sizes, total, size=base.REPLICATES, method="marginals"
+        )
+        return np.asarray(drawn, np.float64)
+    share = total / everybody
+    noise = rng.standard_normal((base.REPLICATES, len(sizes)))
+    noise *= np.sqrt(sizes * share * (1 - share))
+    return np.asarray(sizes * share + noise - sizes / everybody * noise.sum(axis=1, keepdims=True))
 
 
 def _beyond_chance(k: Counts, n: Counts) -> bool:

@@ -183,6 +183,19 @@ def test_trap_an_undefined_true_positive_rate_is_not_zero():
     assert fair.equal_opportunity_difference(y, p, sensitive_features=groups) == 0.6
 
 
+def test_odds_compare_the_groups_that_have_both_rates():
+    """c has no negatives: its true positive rate counts elsewhere, and not in equalised odds."""
+    counts = cube(
+        *group("a", 60, 40), *group("b", 55, 45, 10, 90), ("c", 1, 1, 10), ("c", 1, 0, 90)
+    )
+    result = fairness.measure(counts, {"minimum": {"default": 1}}, 1)
+    assert find(result, "equal_opportunity_difference", sex="*").value == pytest.approx(0.5)
+    odds = find(result, "equalized_odds_difference", sex="*")
+    assert odds.value == pytest.approx(0.1)
+    assert odds.detail["worst"] == "false_positive_rate"
+    assert [one["group"] for one in odds.detail["excluded"]] == [{"sex": "c"}]
+
+
 def test_trap_the_percentile_interval_of_a_gap_never_contains_0():
     """Fairlearn's excludes 0 for data without any difference; ours does not."""
     sizes, rng = {"a": 250, "b": 125, "c": 75, "d": 50}, np.random.default_rng(4)

@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bench.checks import coverage
 from monitoring.engine import statistics
-from monitoring.engine.statistics import base, generator
+from monitoring.engine.statistics import base, generator, resampling
 from monitoring.engine.statistics.extremes import greatest, least
 from monitoring.engine.statistics.samples import sample
 
@@ -107,6 +107,22 @@ def test_a_small_group_does_not_hide_a_gap_between_large_ones():
     k, n = [6_000, 6_600, 4], [20_000, 20_000, 10]
     assert statistics.permutation_p(k, n, generator(1, "p")) < 0.001
     assert statistics.spread_interval(k, n, 0.95, generator(1, "gap"))[0].lower > 0.01
+
+
+def test_people_are_dealt_alike_by_the_exact_draw_and_by_its_limit(monkeypatch):
+    """A billion rows are more than the library's exact draw takes."""
+    sizes, total = np.array([5_000, 3_000, 2_000]), 3_000
+    exact = statistics.dealt(sizes, total, generator(1, "dealt"))
+    monkeypatch.setattr(resampling, "_EXACT", 1)
+    limit = statistics.dealt(sizes, total, generator(1, "dealt"))
+    for drawn in (exact, limit):
+        assert drawn.sum(axis=1) == pytest.approx(total)
+        assert drawn.mean(axis=0) == pytest.approx(sizes * 0.3, abs=2)
+    assert np.cov(limit.T) == pytest.approx(np.cov(exact.T), rel=0.1, abs=10)
+    billion = statistics.permutation_p(
+        [300_000_000, 300_010_000], [1_000_000_000, 1_000_000_000], generator(1, "p")
+    )
+    assert billion == pytest.approx(0.63, abs=0.05)
 
 
 FULL = bool(os.environ.get("TESTS_FULL"))

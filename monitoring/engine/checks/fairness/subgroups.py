@@ -20,7 +20,7 @@ from monitoring.engine.cube import Contingency, Group
 from monitoring.engine.mapping import UNKNOWN
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import CheckResult, MeasurementValue, Note
-from monitoring.engine.statistics import Floats, base
+from monitoring.engine.statistics import Floats
 from monitoring.fairness_config import Subgroups
 from monitoring.fairness_metrics import SUBGROUP
 
@@ -177,8 +177,7 @@ def _p_values(
     """P of each subgroup's deviation alone, and of any subgroup's being as large."""
     sizes = np.asarray([n for _, n in counts], np.int64)
     total, everybody = sum(k for k, _ in counts), int(sizes.sum())
-    draws = rng.multivariate_hypergeometric(sizes, total, size=base.REPLICATES, method="marginals")
-    drawn = draws.astype(np.float64)
+    drawn = statistics.dealt(sizes, total, rng)
     n = np.asarray([one.n for one in found], np.float64)
     seen = _deviations(np.asarray([[one.k for one in found]], np.float64), n, total, everybody)[0]
     largest = np.zeros(len(drawn))
@@ -190,10 +189,10 @@ def _p_values(
             members[list(one.cells), column] = 1
         deviations = _deviations(drawn @ members, n[part], total, everybody)
         np.maximum(largest, deviations.max(axis=1), out=largest)
-        alone[part] = (1 + (deviations >= seen[part] - 1e-12).sum(axis=0)) / (base.REPLICATES + 1)
+        alone[part] = (1 + (deviations >= seen[part] - 1e-12).sum(axis=0)) / (len(drawn) + 1)
     ordered = np.sort(largest)
     at_least = len(drawn) - np.searchsorted(ordered, seen - 1e-12)
-    return alone, (1 + at_least) / (base.REPLICATES + 1)
+    return alone, (1 + at_least) / (len(drawn) + 1)
 
 
 def _deviations(k: Floats, n: Floats, total: int, everybody: int) -> Floats:
