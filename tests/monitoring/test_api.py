@@ -389,7 +389,7 @@ def test_a_file_name_tells_the_type_that_a_client_does_not(client):
         ({"window_end": "2025-01-01"}, "window_end"),
         ({"version": "one"}, "version"),
         ({"digest": "abc"}, "digest"),
-        ({"digest": "0" * 64}, "file"),
+        ({"digest": "0" * 64}, "digest"),
         ({"colour": "red"}, "colour"),
     ],
 )
