@@ -9,7 +9,7 @@ A `ref` (E1, E2, ...) is the short evidence id printed beside each number: it na
 text, an empty list or null, and prints as "not stated".
 """
 
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 SCHEMA: Final = "countersign.report-bundle/1"
 
@@ -146,7 +146,9 @@ class Dataset(TypedDict):
 
 class Measurement(TypedDict):
     """`slice` as a check gives it: `{}` overall, `{"sex": "Female"}` a group, `{"sex": "*"}` a
-    comparison between groups. Exactly one of `value` and `undefined` is given."""
+    comparison between groups. Exactly one of `value` and `undefined` is given. Where `n` is under
+    `n_below` it is kept from everybody; `estimated` is the registered version that estimated the
+    groups."""
 
     metric: str
     slice: dict[str, str]
@@ -158,6 +160,8 @@ class Measurement(TypedDict):
     undefined: str
     method: str
     unit: str
+    n_below: NotRequired[int]
+    estimated: NotRequired[str]
 
 
 class Check(TypedDict):

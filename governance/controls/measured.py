@@ -388,7 +388,7 @@ def _figure(
         }
     )
     if runs.is_estimated(measurement):
-        figure["estimated"] = True
+        figure |= {"estimated": True, "label": f"{label}, estimated"}
     return {**figure, "grade": run.facts["grade"], "run": run.id}
 
 

@@ -81,7 +81,8 @@ def _check(run: CheckRun, fact: dict[str, Any], refs: dict[str, str]) -> schema.
 
 
 def _measurement(fact: dict[str, Any]) -> schema.Measurement:
-    return {
+    detail = fact.get("detail") or {}
+    found: schema.Measurement = {
         "metric": fact["metric"],
         "slice": fact["slice"],
         "value": fact["value"],
@@ -93,6 +94,11 @@ def _measurement(fact: dict[str, Any]) -> schema.Measurement:
         "method": fact["method"],
         "unit": fact["unit"],
     }
+    if detail.get("n_below") is not None:
+        found["n_below"] = detail["n_below"]
+    if detail.get("estimated"):
+        found["estimated"] = detail["proxy"]
+    return found
 
 
 def monitors_of(

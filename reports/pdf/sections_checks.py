@@ -90,7 +90,7 @@ def _measurements(run: Check) -> Iterator[Flowable]:
             text.plain(slice_of(m["slice"])),
             _value(m, m["unit"]),
             _interval(m, m["unit"]),
-            text.plain(numbers.figure(m["n"], "count")) if m["n"] is not None else "–",
+            text.plain(_people(m)),
             text.plain(run["ref"]),
         ]
         for m in run["measurements"]
@@ -101,7 +101,15 @@ def _measurements(run: Check) -> Iterator[Flowable]:
 def _value(m: Measurement | Observation, unit: str) -> str:
     if m["value"] is None:
         return text.coloured(text.plain(f"undefined: {m['undefined'].replace('_', ' ')}"), "doubt")
-    return text.plain(numbers.figure(m["value"], unit))
+    value = numbers.figure(m["value"], unit)
+    return text.plain(f"{value}, estimated" if m.get("estimated") else value)
+
+
+def _people(m: Measurement) -> str:
+    """How many it rests on; of too few to be told, that there are fewer."""
+    if m["n"] is None:
+        return f"<{m['n_below']}" if m.get("n_below") else "–"
+    return numbers.figure(m["n"], "count")
 
 
 def _interval(m: Measurement | Observation, unit: str) -> str:

@@ -281,6 +281,14 @@ def grouped(value: object) -> str:
 
 
 @register.filter
+def people(one: Any) -> str:
+    """How many a measurement rests on: `107,895`, or `<11` of so few that the number would tell on
+    them."""
+    below = (getattr(one, "detail", None) or {}).get("n_below")
+    return f"<{below}" if one.n is None and below else grouped(one.n)
+
+
+@register.filter
 def spaced(value: object) -> str:
     """A name with hyphens as words: `inputs-in-production` as `Inputs in production`."""
     text = str(value).replace("-", " ").replace("_", " ")

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from accounts.access import can
 from accounts.web import actor_of
 from monitoring import selectors
 from monitoring.models import CheckRun, ObservationBatch
@@ -16,7 +17,7 @@ from web.pages import attempt, find, page, show
 def _find(request: HttpRequest, run_id: UUID) -> CheckRun:
     rows = CheckRun.objects.select_related(
         "version__model", "dataset", "reference", "batch", "monitor", "requested_by", "cube",
-        "window__backtest", "retry_of",
+        "window__backtest", "retry_of", "public_cube", "rollup_of",
     )  # fmt: skip
     return find(rows, request, pk=run_id)
 
@@ -31,8 +32,12 @@ def _show(
 ) -> HttpResponse:
     before = selectors.previous_run(run)
     seconds = {name: value for name, value in run.timings.items() if value >= 0.0005}
+    erased = selectors.erasure_of(run)
+    whole = run.public_cube_id and not erased and can(actor_of(request), "cube.read", run)
     context = {
         "run": run,
+        "erased": erased,
+        "whole": whole,
         "same": selectors.same_result(run),
         "before": before,
         "changed": selectors.library_changes(run, before),
