@@ -10,6 +10,7 @@ from kernel.errors import Invalid
 from monitoring.engine.documents import Fields
 
 KINDS = ("numeric", "codes", "one_hot")
+OUTPUTS = ("probability", "number")
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,13 @@ class InputSpec:
 
     The score is the probability of the positive class: output `positive_index` if the model gives
     one for each class, else its only output. A row is selected if its score is at least
-    `threshold`.
+    `threshold`. With `output` "number" the model is a regression: its only output is the answer.
     """
 
     features: tuple[Feature, ...]
     threshold: float = 0.5
     positive_index: int = 1
+    output: str = OUTPUTS[0]
 
     @classmethod
     def from_json(cls, value: object, path: str = "input_spec") -> "InputSpec":
@@ -100,7 +102,9 @@ class InputSpec:
         Raises:
             Invalid: naming the field.
         """
-        fields = Fields(value, path, ("schema", "features", "threshold", "positive_index"))
+        fields = Fields(
+            value, path, ("schema", "features", "threshold", "positive_index", "output")
+        )
         fields.choice("schema", (SCHEMA,), SCHEMA)
         features = tuple(
             Feature.from_json(one, f"{fields.name('features')}[{index}]")
@@ -114,6 +118,7 @@ class InputSpec:
             features,
             fields.number("threshold", 0.5, above=0, to=1),
             fields.whole("positive_index", 1, most=1_000),
+            fields.choice("output", OUTPUTS, OUTPUTS[0]),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -122,12 +127,17 @@ class InputSpec:
             "features": [one.to_json() for one in self.features],
             "threshold": self.threshold,
             "positive_index": self.positive_index,
+            **({} if self.output == OUTPUTS[0] else {"output": self.output}),
         }
 
     @property
     def digest(self) -> str:
         data = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()
         return hashlib.sha256(data).hexdigest()
+
+    @property
+    def gives_number(self) -> bool:
+        return self.output == "number"
 
     def columns(self) -> tuple[str, ...]:
         return tuple(one.column for one in self.features)

@@ -123,8 +123,12 @@ def _refusal(job: CheckJob) -> CountersignError | None:
         return error
     if job.input_spec is None:
         return Invalid("scoring a model needs its input spec", field="input_spec")
-    if job.mapping.task != "classification":
-        return Invalid("the sandbox scores models that give probabilities", field="mapping.task")
+    if job.input_spec.gives_number != (job.mapping.task == "regression"):
+        given = "a number" if job.input_spec.gives_number else "a probability"
+        return Invalid(
+            f"the model gives {given}, and the mapping declares a {job.mapping.task}",
+            field="input_spec.output",
+        )
     return None
 
 

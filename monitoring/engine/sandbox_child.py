@@ -74,7 +74,9 @@ def _perform(task: Mapping[str, Any], workdir: Path, places: Places) -> dict[str
     if task["operation"] == "explain" and declared not in _WITHOUT_SKLEARN:
         importlib.import_module("shap")
     refuse_actions(places)
-    model = loaders.load(Path(task["artifact"]), declared, spec.names(), spec.positive_index)
+    number = spec.gives_number and task["operation"] == "score"
+    wanted = loaders.NUMBER if number else spec.positive_index
+    model = loaders.load(Path(task["artifact"]), declared, spec.names(), wanted)
     _report(workdir, 0.0, "the model is loaded")
     if task["operation"] == "score":
         return _score(model, spec, task, workdir)
@@ -122,9 +124,11 @@ def _score(
             if not done:
                 differing = int(np.count_nonzero(model.score(matrix.copy()) != scores))
                 repeated = batch.num_rows
-            chosen = (scores >= spec.threshold).astype(np.int8)
+            chosen = pa.nulls(len(scores), pa.int8())
+            if not spec.gives_number:
+                chosen = pa.array((scores >= spec.threshold).astype(np.int8))
             writer.write_batch(
-                pa.record_batch([batch.column(ROW), pa.array(scores), pa.array(chosen)], schema)
+                pa.record_batch([batch.column(ROW), pa.array(scores), chosen], schema)
             )
             done += batch.num_rows
             _report(workdir, done / total, f"scored {done} of {total} rows")

@@ -172,13 +172,7 @@ def _with_grade(
     if config.get("scoring_endpoint"):
         return {**config, "grade": str(Grade.RECOMPUTED)}
     obstacle = scoring_obstacle(version)
-    if obstacle is None and mapping.get("task") == "regression":
-        obstacle = Unprocessable(
-            "the server scores models that give probabilities; numbers it recomputes from supplied "
-            "predictions, or asks an endpoint for",
-            field="config.grade",
-            code="format_not_taken",
-        )
+    obstacle = obstacle or _other_output(version, mapping)
     if kind in configs.NEED_MODEL or wanted == Grade.RE_PERFORMED:
         if obstacle is not None:
             raise obstacle
@@ -193,6 +187,20 @@ def _with_grade(
             field="config.grade",
         )
     return {**config, "grade": str(Grade.RECOMPUTED)}
+
+
+def _other_output(version: ModelVersion, mapping: dict[str, Any]) -> Unprocessable | None:
+    """Does the artifact give a number where the mapping declares decisions, or the reverse?"""
+    numbers = (version.input_spec or {}).get("output") == "number"
+    if numbers == (mapping.get("task") == "regression"):
+        return None
+    given = "a number" if numbers else "a probability"
+    return Unprocessable(
+        f"by its input specification the artifact gives {given}, which the mapping's task does not "
+        "mean; the input specification's output says which",
+        field="config.grade",
+        code="other_output",
+    )
 
 
 def scoring_obstacle(version: ModelVersion) -> Unprocessable | None:

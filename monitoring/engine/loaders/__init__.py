@@ -19,13 +19,14 @@ from monitoring.engine.loaders.formats import (
     check_format,
     taken,
 )
-from monitoring.engine.loaders.model import Model
+from monitoring.engine.loaders.model import NUMBER, Model
 
 __all__ = [
     "FIELD",
     "FORMATS",
     "LIBRARIES",
     "MAX_BYTES",
+    "NUMBER",
     "SUFFIXES",
     "Model",
     "check_format",

@@ -11,6 +11,8 @@ Opened = tuple[Any, Callable[[Any], Any], int | None]
 """The library's own object, the scoring function, the number of inputs if the file tells it."""
 
 THREADS = 2
+NUMBER = -1
+"""In the place of the positive class's index: the model's only output is a number of any size."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def refuse(detail: str, cause: Exception | None = None) -> NoReturn:
 
 
 def probabilities(output: Any, positive_index: int) -> Any:
-    """One probability for each row from a library's output.
+    """One probability for each row from a library's output; with `NUMBER` one number.
 
     Raises:
         Invalid: the output is of another shape, or lies outside 0 to 1.
@@ -41,6 +43,10 @@ def probabilities(output: Any, positive_index: int) -> Any:
     scores = np.asarray(output, np.float64)
     if scores.ndim == 2 and scores.shape[1] == 1:
         scores = scores[:, 0]
+    if positive_index == NUMBER:
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            refuse("the model's output is not one finite number for each row")
+        return scores
     if scores.ndim == 2:
         if positive_index >= scores.shape[1]:
             raise Invalid(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kernel.errors import TooLarge
 from monitoring.engine.loaders.formats import FIELD
-from monitoring.engine.loaders.model import Opened, probabilities, refuse
+from monitoring.engine.loaders.model import NUMBER, Opened, probabilities, refuse
 from monitoring.engine.loaders.structure import reached
 
 TRUSTED: Final = frozenset(
@@ -129,14 +129,15 @@ def open_model(path: Path, positive_index: int) -> Opened:
     if foreign:
         refuse(f"type {sorted(foreign)[0]} is not on the allow-list")
     model = skops.io.load(path, trusted=sorted(TRUSTED))
-    if not hasattr(model, "predict_proba"):
+    answers = "predict" if positive_index == NUMBER else "predict_proba"
+    if not hasattr(model, answers):
         refuse("the model gives no probabilities")
     for tree in _trees(model):
         if reached(tree.children_left, tree.children_right) is None:
             refuse("a tree of the model leads out of its nodes or in a circle")
 
     def score(matrix: Any) -> Any:
-        return probabilities(model.predict_proba(matrix), positive_index)
+        return probabilities(getattr(model, answers)(matrix), positive_index)
 
     width = getattr(model, "n_features_in_", None)
     return model, score, None if width is None else int(width)

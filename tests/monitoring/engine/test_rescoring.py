@@ -367,3 +367,55 @@ def test_a_comparator_that_cannot_be_scored_names_what_asked_for_it(files, tmp_p
         check(job_of(honest, first, comparator=broken), tmp_path)
     assert caught.value.field == "config.compare_with"
     assert "version 1 cannot be compared with" in caught.value.detail
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("form", ["xgboost_json", "lightgbm"])
+def test_a_regression_is_re_performed_if_the_input_specification_says_number(tmp_path, form):
+    from sklearn.metrics import mean_absolute_error, r2_score
+
+    columns = loans(ROWS)
+    columns["debt"] = [5.0 if value is None else value for value in columns["debt"]]
+    matrix = matrix_of(columns)
+    columns["worth"] = matrix[:, 0] * 1_000 - 300 * matrix[:, 1]
+    path, predict = _regressor(tmp_path, form, matrix, columns["worth"])
+    expected = predict(matrix)
+    data = write(tmp_path / "worth.parquet", {**columns, "guess": expected})
+    job = loan_job("performance", data, path)
+    job["mapping"] = {"label": "worth", "prediction": "guess", "task": "regression"}
+    job["artifact"]["format"] = form
+    asked = CheckJob.from_json({**job, "input_spec": {**job["input_spec"], "output": "number"}})
+    outcome = check(asked, tmp_path / "w")
+    assert outcome.grade == "re-performed"
+    error = mean_absolute_error(columns["worth"], expected)
+    assert find(outcome, "mean_absolute_error").value == pytest.approx(error, rel=1e-6)
+    r2 = r2_score(columns["worth"], expected)
+    assert find(outcome, "r2").value == pytest.approx(r2, abs=1e-6)
+    off = write(tmp_path / "off.parquet", {**columns, "guess": expected + 1})
+    told = check(
+        replace(asked, dataset=replace(asked.dataset, path=off, digest=sha256(off))), tmp_path / "o"
+    )
+    assert told.grade == "recomputed"
+    assert told.notes[0].finding
+    # Without the word the same model is not taken for one that gives probabilities.
+    plain = check(CheckJob.from_json(job), tmp_path / "p")
+    assert plain.grade == "recomputed"
+    assert plain.notes[0].code == "artifact_not_scored"
+
+
+def _regressor(folder, form, matrix, worth):
+    if form == "lightgbm":
+        import lightgbm
+
+        options = {"objective": "regression", "verbosity": -1, "num_threads": 1, "seed": 1}
+        booster = lightgbm.train(options, lightgbm.Dataset(matrix, worth), 10)
+        booster.save_model(folder / "model.txt")
+        return folder / "model.txt", booster.predict
+    from xgboost import XGBRegressor
+
+    model = XGBRegressor(n_estimators=10, max_depth=3, n_jobs=1, random_state=1).fit(matrix, worth)
+    booster = model.get_booster()
+    booster.save_model(folder / "model.json")
+    return folder / "model.json", lambda asked: booster.inplace_predict(asked).astype(float)
