@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: demo demo-check serve test lint bench bench-audit bench-checks format lock clean
+.PHONY: demo demo-check serve test test-spark lint bench bench-audit bench-checks format lock clean
 
 demo: $(VENV)/.installed  ## play the whole story on real data, then serve the pages
 	PYTHONPATH=client $(BIN)/python -m demo
@@ -17,6 +17,9 @@ serve: $(VENV)/.installed  ## serve what is in the data folder
 
 test: $(VENV)/.installed-dev  ## all tests: SQLite, and a real PostgreSQL and Valkey from wheels
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-spark: $(VENV)/.installed-spark  ## the checks' arithmetic by a local Spark beside DuckDB (needs Java 17)
+	PYTHONPATH=$(VENV)/spark $(BIN)/python -m pytest tests/monitoring/engine/test_sources_spark.py -p no:xdist -rs
 
 lint: $(VENV)/.installed-dev  ## format, lint, types, layers, migrations
 	$(BIN)/ruff format --check .
@@ -58,6 +61,10 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 
 $(VENV)/.installed-bench: bench/audit/requirements.txt $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(VENV)/bench -r $<
+	@touch $@
+
+$(VENV)/.installed-spark: tests/spark-requirements.txt $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --upgrade --target $(VENV)/spark -r $<
 	@touch $@
 
 clean:
