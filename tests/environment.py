@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 from hypothesis import settings
@@ -22,6 +23,10 @@ for _name in [
     del os.environ[_name]
 if os.environ.get("COUNTERSIGN_TEST_DATABASE_URL"):
     os.environ["COUNTERSIGN_DATABASE_URL"] = os.environ["COUNTERSIGN_TEST_DATABASE_URL"]
+
+# Tests start the product's processes by the dozen: what one has compiled, the others need not.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No test asserts a time; on a busy machine any deadline is a lottery.
 settings.register_profile("countersign", deadline=None)
