@@ -1,6 +1,8 @@
 """Exports and the offline verifier: what leaves the house can be checked without it, and alone."""
 
+import dataclasses
 import json
+import random
 import subprocess
 import sys
 import zipfile
@@ -334,3 +336,41 @@ def test_several_processes_come_to_the_same_verdict(log: list[Entry], vkey: str)
     two = verifier.verify_lines(data, [vkey], held, processes=2)
     assert two.findings == one.findings
     assert codes(two) == {"leaf", "root"}
+
+
+# What an altered byte can be: of JSON's own, of base64, of an escape, or none that belongs there.
+_BYTES = b'"\\{}[]:,0aA=/+ un\xff\t'
+
+
+def test_what_is_checked_quickly_is_judged_as_if_it_were_read_closely(
+    vkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte is altered, removed or put in, anywhere in an entry: both ways come to one verdict."""
+    data, quick = lines(private=True), verifier._check_quickly
+    entries = data[2:8]
+    work = verifier._Work([], 3, 0, True, verifier.Checkpoint("o", 700, bytes(32)))
+    choose = random.Random(3)
+    for _ in range(600):
+        own = list(entries)
+        line = own[choose.randrange(1, 6)]
+        at, new = choose.randrange(len(line) - 1), bytes([choose.choice(_BYTES)])
+        altered = line[:at] + choose.choice([new, b"", new + line[at : at + 1]]) + line[at + 1 :]
+        own[entries.index(line)] = altered
+        given = dataclasses.replace(work, lines=own)
+        monkeypatch.setattr(verifier, "_check_quickly", quick)
+        quickly = verifier._check_entries(given)
+        monkeypatch.setattr(verifier, "_check_quickly", lambda *_: 0)
+        assert quickly == verifier._check_entries(given), altered
+
+
+def test_a_whole_export_is_read_quickly(
+    log: list[Entry], vkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closely: list[int] = []
+    real = verifier._check_entry
+    monkeypatch.setattr(
+        verifier, "_check_entry", lambda line, *rest: (closely.append(1), real(line, *rest))[1]
+    )
+    for private in (False, True):
+        assert check(lines(private=private), vkey).valid
+    assert len(closely) == 2
