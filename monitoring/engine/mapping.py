@@ -1,6 +1,6 @@
 """Which column of the data means what, declared once for a model."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -183,7 +183,7 @@ class ColumnMapping:
                     f"column {column!r} is {schema[column]}, which never equals {wanted!r}"
                 )
         need("mapping.score", self.score, ("numeric",))
-        need("mapping.time", self.time)
+        need("mapping.time", self.time, ("time", "text", "numeric"))
         for name in ("sensitive", "controls"):
             for index, attribute in enumerate(getattr(self, name)):
                 valued = ("numeric",) if attribute.edges else ("text", "boolean", "numeric")
@@ -192,10 +192,36 @@ class ColumnMapping:
             for group, column in proxied.columns:
                 need(f"mapping.sensitive.{proxied.name}.{group}", column, ("numeric",))
         for index, feature in enumerate(self.features):
-            numeric = () if feature in self.categorical else ("numeric", "boolean")
-            need(f"mapping.features[{index}]", feature, numeric)
+            named = ("text", "boolean", "numeric", "time")
+            need(
+                f"mapping.features[{index}]",
+                feature,
+                named if feature in self.categorical else ("numeric", "boolean"),
+            )
+        for field, reason in self._used_twice():
+            errors.setdefault(field, reason)
         if errors:
             raise Invalid.many(errors)
+
+    def _used_twice(self) -> Iterator[tuple[str, str]]:
+        """Columns with two meanings that exclude each other, by the field of the second.
+
+        A sensitive attribute may be a feature; that it is no input is a control's to say.
+        """
+        taken: dict[str, str] = {}
+        for name in ("label", "prediction", "score", "time"):
+            column = getattr(self, name)
+            if column is None:
+                continue
+            if column in taken:
+                yield f"mapping.{name}", f"column {column!r} is the {taken[column]} already"
+            taken.setdefault(column, name)
+        for field, column in (
+            *((f"mapping.features[{at}]", one) for at, one in enumerate(self.features)),
+            *((f"mapping.sensitive[{at}]", one.column) for at, one in enumerate(self.sensitive)),
+        ):
+            if taken.get(column, "time") != "time":
+                yield field, f"column {column!r} is the {taken[column]}"
 
 
 def _attributes(
