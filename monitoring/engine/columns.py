@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kernel.errors import Invalid
-from monitoring.engine import column_profiles, comparing, cube, profiles
+from monitoring.engine import column_profiles, comparing, cube, profiles, sketching
 from monitoring.engine.column_profiles import ColumnProfile, NumericProfile
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.mapping import ColumnMapping
@@ -33,26 +33,36 @@ def profiles_of(source: Source, mapping: ColumnMapping) -> dict[str, Any]:
 
 
 def gather(
-    reference: Source, current: Source, mapping: ColumnMapping
+    reference: Source, current: Source, mapping: ColumnMapping, *, exact: bool = True
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Profile each feature of both samples, over the reference's edges, and compare them.
 
     Then score, prediction and label, as far as both samples have them. The profiles are
     `{"reference": {feature: profile}, "current": ..., "answers": {"reference": ..., "current": ...}}`.
+    Unless `exact`, numbers are counted into bins in one pass and not sorted (see `sketching`).
     """
     found: dict[str, Any] = {"reference": {}, "current": {}}
     answers: dict[str, Any] = {"reference": {}, "current": {}}
-    compared: list[Comparison] = []
+    numeric = [name for name in mapping.features if not _is_categorical(reference, mapping, name)]
+    known = {} if exact else sketching.sketched(reference, current, numeric)
+    for name, (before, after, _) in known.items():
+        found["reference"][name] = {**before.to_json(), "distinct": None}
+        found["current"][name] = {**after.to_json(), "distinct": None}
+    done = {name: one for name, (_, _, one) in known.items()}
     # A column is compared while the next is read; a few are held at a time.
     with ThreadPoolExecutor(COMPARED_AT_ONCE) as pool:
-        waiting: deque[Future[Comparison]] = deque()
+        waiting: deque[tuple[str, Future[Comparison]]] = deque()
         for name in mapping.features:
-            categorical = _is_categorical(reference, mapping, name)
+            if name in known:
+                continue
+            categorical = name not in numeric
             pair = tuple(_read(one, name, categorical) for one in (reference, current))
             if len(waiting) == COMPARED_AT_ONCE:
-                compared.append(waiting.popleft().result())
-            waiting.append(pool.submit(_pair, name, pair, found))
-        compared += [one.result() for one in waiting]
+                first, future = waiting.popleft()
+                done[first] = future.result()
+            waiting.append((name, pool.submit(_pair, name, pair, found)))
+        done.update((name, future.result()) for name, future in waiting)
+    compared = [done[name] for name in mapping.features]
     for name in ANSWERS:
         sources = [_answer(one, mapping, name) for one in (reference, current)]
         if sources[0] is not None and sources[1] is not None:

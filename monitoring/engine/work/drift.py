@@ -41,7 +41,10 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         current = open_scored(job, job.dataset, workdir, clock.between(0.3, 0.5), required=False)
         try:
             clock("counting", 0.5)
-            profiles, compared = columns.gather(reference.source, current.source, job.mapping)
+            exact = Fields(job.config, "config", drift.FIELDS).flag("exact", True)
+            profiles, compared = columns.gather(
+                reference.source, current.source, job.mapping, exact=exact
+            )
             more = _more(job, reference.source, current.source, workdir, clock)
             size = current.source.rows
         finally:
