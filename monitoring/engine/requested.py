@@ -14,6 +14,7 @@ KINDS: Final = ("noise", "scale", "shift", "missing", "swap_category", "round")
 EVERY: Final = "*"
 MOST_SLICES: Final = 50
 MOST_PERTURBATIONS: Final = 50
+LONGEST: Final = 120
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ def slices(fields: Fields, key: str) -> tuple[Slice, ...]:
     for index, value in enumerate(fields.items(key)):
         path = f"{fields.name(key)}[{index}]"
         own = Fields(value, path, ("name", "column", "equals", "least", "below"))
+        if len(own.text("name")) > LONGEST:
+            raise Invalid(f"a name has up to {LONGEST} characters", field=own.name("name"))
         rest = {name: one for name, one in dict(value).items() if name != "name"}
         found.append(Slice(own.text("name"), Filter.from_json(rest, path)))
     if len({one.name for one in found}) != len(found) or len(found) > MOST_SLICES:
@@ -106,7 +109,9 @@ class Perturbation:
         if kind == "round" and amount != int(amount):
             raise Invalid("expected a whole number of digits", field=fields.name("amount"))
         # What is counted as one perturbation is known by its name alone.
-        name = fields.text("name", f"{kind} {amount:g} of {_spoken(column)}")
+        name = fields.text("name", f"{kind} {amount:g} of {_spoken(column)}"[:LONGEST])
+        if len(name) > LONGEST:
+            raise Invalid(f"a name has up to {LONGEST} characters", field=fields.name("name"))
         return cls(name, column, kind, amount)
 
 

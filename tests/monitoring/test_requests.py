@@ -69,6 +69,14 @@ def test_a_pickle_that_is_called_onnx_is_known_by_its_bytes():
     assert "ONNX" in error.detail
 
 
+@pytest.mark.parametrize("kind", ["explainability", "robustness"])
+def test_explanations_and_robustness_need_a_model_that_is_opened(kind):
+    version = helpers.version(**stored_model(artifact_name="m.bin", artifact_format="pickle"))
+    assert refused(of=version, kind=kind).code == "format_not_taken"
+    run = helpers.request(helpers.version(**stored_model()), kind=kind)
+    assert (run.kind, run.config["grade"]) == (kind, "re-performed")
+
+
 def test_without_predictions_a_pickle_can_only_be_told_the_formats():
     version = helpers.version(
         columns=SCORE_LESS, **stored_model(artifact_name="model.pkl", artifact_format="pickle")
@@ -104,6 +112,10 @@ def test_an_artifact_that_is_not_here_cannot_be_re_performed():
         ({"config": {"groupings": [["sex", "sex"]]}}, "config.groupings[0]"),
         ({"config": {"filters": [{"column": "x"}]}}, "config.filters[0]"),
         ({"config": {"intersections": 1}}, "config.intersections"),
+        (
+            {"kind": "robustness", "config": {"groupings": ["hair"]}},
+            "config.groupings[0]",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_named(fields, field):

@@ -141,7 +141,7 @@ _METRICS: Final = (
 
 
 def _method(one: Mapping[str, Any]) -> str:
-    column = "all columns" if one["column"] == requested.EVERY else str(one["column"])
+    column = "all columns" if one["column"] == requested.EVERY else str(one["column"])[:100]
     return f"{str(one['kind']).replace('_', ' ')} {one['amount']:g} of {column}"
 
 

@@ -160,6 +160,26 @@ def test_a_sensitive_input_is_told(explained):
     assert find(used, "sensitive_attribute_not_an_input", attribute="sex").value == 1
 
 
+def test_a_network_is_asked_in_the_sandbox(tmp_path):
+    """No reader knows it: shap asks the model itself, under the sandbox's walls."""
+    from tests.monitoring.engine.test_loaders_trees import network
+
+    model = tmp_path / "m.onnx"
+    model.write_bytes(network().SerializeToString())
+    columns = loans(50)
+    columns["debt"] = [1.0] * 50
+    columns["income"] = columns["income"] / 50 - 1
+    data = write(tmp_path / "d.parquet", columns)
+    job = loan_job("explainability", data, model, config={"seeds": 2, "background": 10})
+    job["artifact"]["format"] = "onnx"
+    outcome = run(job, tmp_path / "w")
+    assert find(outcome, "mean_abs_shap", feature="debt").value == pytest.approx(0, abs=1e-9)
+    assert find(outcome, "mean_abs_shap", feature="region").value > 0.01
+    assert find(outcome, "mean_abs_shap", feature="region").n == 40
+    assert find(outcome, "shap_additivity_error").value < 1e-6
+    assert "seeds" in find(outcome, "attribution_stability").method
+
+
 EXPLAINED = {
     "rows": 100,
     "offered": 100,

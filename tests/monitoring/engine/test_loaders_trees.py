@@ -61,6 +61,7 @@ NAMES = [
     ("descent.onnx", "matrix", "log odds", "linear"),
     ("boosting.skops", "matrix", "log odds", "tree"),
     ("forest.skops", "matrix", "probability", "tree"),
+    ("histograms.skops", "missing", "log odds", "tree"),
     ("logistic.skops", "missing", "log odds", "linear"),
     ("xgboost.json", "missing", "log odds", "tree"),
     ("lightgbm.txt", "missing", "log odds", "tree"),

@@ -244,19 +244,22 @@ def _inputs(spec: InputSpec, mapping: ColumnMapping) -> list[MeasurementValue]:
     """Read from the pinned input spec; the sandbox gives the model no other column."""
     inputs = set(spec.columns())
     method = "the pinned input spec"
-    used = [one.name for one in mapping.sensitive if one.column in inputs]
+    columns = {one.name: {one.column} for one in mapping.sensitive}
+    # Who a proxy says somebody is may not be fed to the model either.
+    columns |= {one.name: {column for _, column in one.columns} for one in mapping.proxied}
+    used = [name for name, own in columns.items() if own & inputs]
     measured = [
         MeasurementValue(
             "sensitive_attribute_not_an_input",
-            {"attribute": one.name},
-            0.0 if one.name in used else 1.0,
+            {"attribute": name},
+            0.0 if name in used else 1.0,
             n=len(inputs),
             method=method,
             unit="truth",
         )
-        for one in mapping.sensitive
+        for name in columns
     ]
-    if not mapping.sensitive:
+    if not columns:
         return []
     overall = MeasurementValue(
         "sensitive_attribute_not_an_input",

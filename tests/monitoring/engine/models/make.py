@@ -16,7 +16,11 @@ import skops.io
 import xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
@@ -55,6 +59,10 @@ def main():
         (HERE / f"{name}.onnx").write_bytes(proto.SerializeToString())
         if name != "scaled":
             skops.io.dump(model, HERE / f"{name}.skops", compression=zipfile.ZIP_DEFLATED)
+    # skl2onnx does not take this one.
+    model = HistGradientBoostingClassifier(max_iter=4, max_leaf_nodes=7, **small)
+    model.fit(missing, label)
+    skops.io.dump(model, HERE / "histograms.skops", compression=zipfile.ZIP_DEFLATED)
     shape = [("x", FloatTensorType([None, WIDTH]))]
     model = xgboost.XGBClassifier(n_estimators=4, max_depth=3, n_jobs=1).fit(missing, label)
     model.get_booster().save_model(HERE / "xgboost.json")
