@@ -255,7 +255,10 @@ def test_two_alike_groups_have_an_interval_that_contains_zero():
 
 
 @pytest.mark.usefixtures("few_replicates")
-def test_a_missing_sensitive_value_is_counted_and_compared_with_nobody():
+def test_trap_a_missing_sensitive_value_is_counted_and_compared_with_nobody():
+    """Fairlearn refuses the rows."""
+    with pytest.raises(ValueError, match="missing"):
+        fair.demographic_parity_difference([1, 0], [1, 0], sensitive_features=["a", None])
     counts = cube(*group("a", 60, 40), *group("b", 58, 42), *group("unknown", 5, 95))
     result = fairness.measure(counts, {}, 1)
     assert find(result, "true_positive_rate", sex="unknown").value == pytest.approx(0.05)
