@@ -36,7 +36,7 @@ bench: $(VENV)/.installed-dev  ## start, memory and gate figures of this machine
 	$(BIN)/python -m bench
 
 bench-audit: $(VENV)/.installed-bench  ## the audit log beside others, a log of 1,000,000 entries, writers and dying sequencers
-	PYTHONPATH=.:client:$(VENV)/bench $(BIN)/python -W ignore -m bench.audit
+	PYTHONPATH=.:client:$(VENV)/bench $(BIN)/python -W ignore -m bench.audit --output $(VENV)/bench-audit.md
 	HAMMER_SECONDS=30 TESTS_FULL=1 $(BIN)/python -m pytest tests/audit -k "sixteen or every_proof" -p no:xdist
 
 bench-checks: $(VENV)/.installed-dev  ## the checks beside other tools, intervals' coverage, attributions by format, 100,000,000 rows

@@ -4,13 +4,18 @@ Each write locks a row, changes it, and does what its variant does; `work` secon
 work may follow before the commit. Writers have rows of their own, so only the audit makes them meet.
 """
 
+import contextlib
 import json
 import multiprocessing
+import os
+import resource
 import statistics
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -124,23 +129,50 @@ def fill(writers: int) -> None:
     Head.objects.create(pk=1)
 
 
+@dataclass(frozen=True)
+class Round:
+    """Writes per second, and milliseconds of processor time that one took: writers, server, sequencer."""
+
+    rate: float
+    cost: float
+
+
 def measure(
-    writers: int, seconds: float, rounds: int, *, work: float = 0.0
-) -> dict[str, list[float]]:
-    """Return the writes per second of each variant, one figure for each round."""
-    rates: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    writers: int, seconds: float, rounds: int, server: int, *, work: float = 0.0
+) -> dict[str, list[Round]]:
+    """Return each variant's rounds, in turns. `server` is the process id of the database's parent."""
+    found: dict[str, list[Round]] = {name: [] for name in VARIANTS}
     for _ in range(rounds):
         for name in VARIANTS:
             sequencing = _sequencer() if name == "Countersign" else None
-            rates[name].append(_rate(name, writers, seconds, work))
+            used = _processor(server)
+            done = _rate(name, writers, seconds, work)
             if sequencing:
                 stop, process = sequencing
                 stop.set()
                 process.join()
-    return rates
+            connections.close_all()
+            cost = (_processor(server) - used) * 1000 / done
+            found[name].append(Round(done / seconds, cost))
+    return found
 
 
-def _rate(name: str, writers: int, seconds: float, work: float) -> float:
+def _processor(server: int) -> float:
+    """Return the seconds of processor time of the server and of the children that have ended here."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            own, waited = map(int, fields[11:13]), map(int, fields[13:15])
+            if int(stat.parent.name) == server:
+                ticks += sum(own) + sum(waited)
+            elif int(fields[1]) == server:
+                ticks += sum(own)
+    return ended.ru_utime + ended.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _rate(name: str, writers: int, seconds: float, work: float) -> int:
     connections.close_all()
     counts = _FORK.SimpleQueue()
     start = _FORK.Barrier(writers)
@@ -153,7 +185,7 @@ def _rate(name: str, writers: int, seconds: float, work: float) -> float:
     total = sum(counts.get() for _ in running)
     for process in running:
         process.join()
-    return total / seconds
+    return total
 
 
 def _writer(
@@ -195,5 +227,22 @@ def left_over() -> int:
     return waiting
 
 
-def median(values: list[float]) -> float:
-    return statistics.median(values)
+def table(found: dict[str, list[Round]]) -> list[str]:
+    """Return the lines of the table. A ratio is the median of those of the rounds: what a machine does
+    beside changes from round to round and less within one."""
+    lines = [
+        "| variant | writes/s (median) | of no audit (median) | lowest and highest round "
+        "| processor time of a write | of no audit |",
+        "|---|---|---|---|---|---|",
+    ]
+    base = found["no audit"]
+    for name, rounds in found.items():
+        shares = [one.rate / two.rate for one, two in zip(rounds, base, strict=True)]
+        costs = [two.cost / one.cost for one, two in zip(rounds, base, strict=True)]
+        rate = statistics.median(one.rate for one in rounds)
+        cost = statistics.median(one.cost for one in rounds)
+        lines.append(
+            f"| {name} | {rate:,.0f} | {statistics.median(shares):.2f} | {min(shares):.2f} to "
+            f"{max(shares):.2f} | {cost:.2f} ms | {statistics.median(costs):.2f} |"
+        )
+    return lines
