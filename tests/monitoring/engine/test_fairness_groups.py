@@ -15,6 +15,7 @@ from monitoring.engine import statistics
 from monitoring.engine.checks import fairness
 from monitoring.engine.cube import Cell, Contingency
 from monitoring.engine.results import CheckResult
+from reports import charts
 from tests.monitoring.engine.making import data_file, find, run, write
 
 IMPACT = {"metrics": ["demographic_parity_ratio", "impact_ratio"]}
@@ -299,3 +300,20 @@ def test_calibration_without_scores_is_refused(tmp_path):
     with pytest.raises(Invalid) as caught:
         run(job, tmp_path)
     assert caught.value.field == "config.calibration"
+
+
+def test_every_chart_can_be_drawn(tmp_path):
+    rows, job = scored_job(tmp_path, True)
+    asked = {"metrics": ["precision", "impact_ratio"], "calibration": True, "subgroups": {}}
+    result = run({**job, "config": {**asked, "ll144": {"mode": "scoring"}}}, tmp_path)
+    names = {plot.name: charts.svg(plot.to_json()) for plot in result.plots}
+    assert set(names) == {
+        "precision_by_sex",
+        "impact_ratio_by_sex",
+        "calibration_in_the_large_by_sex",
+        "calibration_by_sex",
+        "subgroup_selection_rate_difference",
+        "ll144_impact_ratio_by_sex",
+    }
+    assert all("<svg" in drawn for drawn in names.values())
+    assert len(rows["sex"]) == result.rows
