@@ -276,3 +276,31 @@ def test_measured_again_from_the_kept_cube(scored):
     for one in again.measurements:
         assert isinstance(one, results.MeasurementValue)
         assert find(outcome, one.metric).value == one.value
+
+
+shares = st.floats(0, 1) | st.sampled_from([0.0, 0.5, 1.0]) | st.just(float("nan"))
+
+
+@settings(max_examples=12)
+@given(st.lists(st.tuples(st.booleans(), shares), min_size=1, max_size=30))
+def test_scores_of_any_rows_are_scikit_learns(folder, drawn):
+    """One row, a single class, ties, constant scores, scores that are no number."""
+    label, score = np.array([row[0] for row in drawn]), np.array([row[1] for row in drawn])
+    outcome = measure(folder, {"y": label, "s": score, "d": score >= 0.5}, DECIDED)
+    y, s = label[~np.isnan(score)], score[~np.isnan(score)]
+    if not len(y):
+        assert find(outcome, "brier_score").undefined_reason == "no_denominator"
+        return
+    brier = metrics.brier_score_loss(y, s, pos_label=True)
+    assert find(outcome, "brier_score").value == pytest.approx(brier, abs=1e-9)
+    loss = metrics.log_loss(y, s, labels=[False, True])
+    assert find(outcome, "log_loss").value == pytest.approx(loss, abs=1e-9)
+    for name, function in (
+        ("auc", metrics.roc_auc_score),
+        ("average_precision", metrics.average_precision_score),
+    ):
+        found = find(outcome, name)
+        if y.all() or not y.any():
+            assert found.undefined_reason == "no_denominator"
+        else:
+            assert abs(found.value - function(y, s)) <= found.detail["certified_error"] + 1e-9
