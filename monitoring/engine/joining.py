@@ -33,7 +33,7 @@ def join(files: Sequence[DataFile], target: Path, workdir: Path) -> DataFile:
             schema = pa.unify_schemas(
                 [table.schema().to_pyarrow() for table in tables], promote_options="permissive"
             )
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise Invalid(
                 "the batches of the window have a column of different types", field="batches"
             ) from error

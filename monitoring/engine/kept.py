@@ -99,6 +99,7 @@ class Shelf:
             return
         rows, said = self._files(name)
         with contextlib.suppress(OSError):
+            rows.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part = rows.with_suffix(".part")
             shutil.copyfile(predictions, part)
             digest = canonical.sha256_hex(part.read_bytes())

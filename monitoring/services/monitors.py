@@ -314,7 +314,8 @@ def run_due_monitors(*, actor: Actor, at: datetime | None = None) -> int:
     require(actor, "check.execute")
     at = at or now()
     done = 0
-    for monitor in Monitor.objects.filter(until=None).order_by("pk"):
+    watching = Monitor.objects.filter(until=None, version__retired_at=None)
+    for monitor in watching.order_by("pk"):
         try:
             if monitor.window == windows.BATCH:
                 for batch in unlooked(monitor):

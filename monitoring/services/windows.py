@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from accounts.access import require
 from audit.actor import Actor
@@ -140,14 +140,17 @@ def _within(monitor: Monitor, window: Window) -> QuerySet[ObservationBatch]:
 def due_windows(monitor: Monitor, at: datetime) -> list[tuple[datetime, datetime]]:
     """Which stretches of a monitor are over and not judged, or hold data that came since."""
     over = at - timedelta(seconds=monitor.wait_seconds)
-    rows = {
-        one.start: one
-        for one in Window.objects.filter(monitor=monitor, batch=None).select_related("run")
-    }
-    found = [(one.start, one.end) for one in rows.values() if one.end <= over and _wants_run(one)]
-    for start, end in windows.between(monitor.window, monitor.since, over):
-        if start not in rows:
-            found.append((start, end))
+    rows = Window.objects.filter(monitor=monitor, batch=None)
+    stale = rows.filter(is_stale=True, end__lte=over).select_related("run")
+    found = {(one.start, one.end) for one in stale if _wants_run(one)}
+    # Each turn takes the earliest first, so up to the last that was asked about none is missing.
+    asked = rows.filter(is_backfill=False).exclude(state=_State.COLLECTING)
+    newest = asked.aggregate(end=Max("end"))["end"]
+    since = monitor.since if newest is None else max(monitor.since, newest)
+    known = set(rows.filter(end__gt=since).values_list("start", flat=True))
+    for start, end in windows.between(monitor.window, since, over):
+        if start not in known:
+            found.add((start, end))
         if len(found) >= MOST_WINDOWS:
             break
     return sorted(found)[:MOST_WINDOWS]

@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -292,3 +293,27 @@ def test_a_dataset_of_decisions_in_clear_is_refused_by_the_check(db):
     done = executor.execute(run.pk, beat=None)
     assert done.state == "failed"
     assert "HMAC-SHA256" in done.error
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.OPERATOR, 201), (Role.AUDITOR, 403)])
+def test_decisions_come_by_the_same_route(watch, client, role, status):
+    form = {
+        "model": watch.version.model.name,
+        "version": str(watch.version.number),
+        "environment": watch.environment.name,
+        "batch_id": "week-1",
+        "kind": "oversight",
+        "window_start": "2026-01-01T00:00:00Z",
+        "window_end": "2026-01-08T00:00:00Z",
+        "file": SimpleUploadedFile("decisions.csv", decisions(), content_type="text/csv"),
+    }
+    asker = factories.bearer(factories.make_user(None, role))
+    answer = client.post("/api/v1/observations/", form, headers=asker)
+    assert answer.status_code == status, answer.content
+    if status == 201:
+        assert answer.json()["kind"] == "oversight"
+        assert answer.json()["sent_digest"] == sha256_hex(decisions())
+        assert len(answer.json()["runs"]) == 1
+    else:
+        assert not ObservationBatch.objects.exists()
+        assert helpers.entries("audit.write.refused")

@@ -227,6 +227,22 @@ def test_windows_without_any_data_are_insufficient_and_in_the_end_silence():
 
 
 @pytest.mark.django_db
+def test_a_window_that_was_missed_is_made_up_for_and_a_retired_version_is_left_alone():
+    watch = helpers.monitor(window="day", silent_after_windows=None)
+    today, tomorrow = windows.around("day", now())
+    assert due(tomorrow + helpers.DAY) == 0
+    assert Window.objects.count() == 2
+    helpers.batch(
+        watch, window_start=today + 3 * helpers.DAY, window_end=tomorrow + 3 * helpers.DAY
+    )
+    assert due(tomorrow + 4 * helpers.DAY) == 1
+    assert Window.objects.count() == 5, "those in between, too"
+    type(watch.version).objects.filter(pk=watch.version_id).update(retired_at=now())
+    assert due(tomorrow + 9 * helpers.DAY) == 0
+    assert Window.objects.count() == 5
+
+
+@pytest.mark.django_db
 def test_a_monitor_of_windows_is_not_asked_about_a_batch():
     watch = helpers.monitor(window="week")
     (batch,) = hours(watch, 1)
