@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from monitoring.engine import explaining
+from monitoring.engine import explaining, privacy
 from monitoring.engine.attributions import by_column
 from monitoring.engine.checks import explainability
 from monitoring.engine.checks.explainability import reason_codes
@@ -231,6 +231,21 @@ def test_stability_is_the_rank_correlation_of_importances():
     assert (got.value, got.detail["least"]) == (0.75, 0.5)
     none = measured(stability={"by": "halves", "pairs": 2, "correlations": []})
     assert find(none, "attribution_stability").undefined_reason == "not_available"
+
+
+def test_sums_of_few_people_are_not_in_the_public_cube():
+    parts = [
+        {"slice": {"race": name}, "rows": rows, "columns": [{"column": "a", "absolute": 1.0}]}
+        for name, rows in (("A", 300), ("B", 200), ("C", 4))
+    ]
+    cube = {"schema": "countersign.cube/1", "kind": "explainability", "rows": 504}
+    shown = privacy.public({**cube, "explanation": {"columns": [], "parts": parts}}, "0" * 64, 11)
+    by = {one["slice"]["race"]: one for one in shown["explanation"]["parts"]}
+    assert by["A"] == parts[0]
+    # Of three groups a second one is hidden, or the total would tell the first.
+    assert (by["B"]["rows"], by["B"]["columns"]) == (None, None)
+    assert (by["C"]["rows"], by["C"]["columns"]) == ("<11", None)
+    assert shown["withheld"] == []
 
 
 def test_fewer_rows_than_drawn_are_said():

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from kernel.errors import Invalid
+from monitoring.engine import privacy
 from monitoring.engine.checks import robustness
 from monitoring.engine.inputs import InputSpec
 from monitoring.engine.perturbed import perturbed
@@ -203,6 +204,19 @@ def test_without_labels_accuracy_is_not_available_and_few_rows_are_insufficient(
     assert find(result, "baseline_accuracy").undefined_reason == "not_available"
     few = {**ONE, "labelled": 20, "right": 20, "lost": 0, "won": 0}
     assert find(measured(few), "accuracy_drop", perturbation="n").undefined_reason == "insufficient"
+
+
+def test_flips_of_few_people_are_not_in_the_public_cube():
+    groups = [
+        {"slice": {"sex": name}, "n": n, "flips": 2}
+        for name, n in (("a", 300), ("b", 200), ("c", 4))
+    ]
+    cube = {"schema": "countersign.cube/1", "kind": "robustness"}
+    cube["robustness"] = {"perturbations": [{**ONE, "groups": groups}, ONE]}
+    shown = privacy.public(cube, "0" * 64, 11)["robustness"]["perturbations"]
+    assert [one["n"] for one in shown[0]["groups"]] == [300, None, "<11"]
+    assert [one["flips"] for one in shown[0]["groups"]] == [2, None, None]
+    assert shown[1] == ONE
 
 
 def test_a_perturbation_that_the_model_refuses_is_undefined_and_noted():
