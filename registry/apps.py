@@ -6,7 +6,7 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.access import register_source
-        from registry import entries  # noqa: F401
+        from registry import checks, entries  # noqa: F401
         from registry.grants import RegistryRoles
 
         register_source(RegistryRoles())

@@ -149,7 +149,7 @@ def current(environ: Mapping[str, str] | None = None) -> Catalogue:
     """The sources as the operator's file says now.
 
     Raises:
-        Unavailable: the file cannot be read as one; the log of the service's start says more.
+        Unavailable: the file cannot be read as one; the system check `registry.E001` says why.
     """
     try:
         return load(os.environ if environ is None else environ)

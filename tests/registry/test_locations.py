@@ -16,6 +16,7 @@ from kernel.conf import ConfigurationError
 from kernel.errors import Unavailable
 from monitoring.executor import execute
 from monitoring.models import CheckRun
+from registry.checks import sources_can_be_read
 from registry.models import Dataset
 from registry.sources import catalogue
 from tests import factories as f
@@ -288,6 +289,13 @@ class TestTheOperatorsFile:
         assert "pw" not in str(caught.value)
         with pytest.raises(Unavailable):
             catalogue.current({catalogue.VARIABLE: str(path)})
+
+    def test_the_service_does_not_start_with_one_that_cannot_be_read(self, tmp_path, monkeypatch):
+        path = tmp_path / "sources.toml"
+        monkeypatch.setenv(catalogue.VARIABLE, str(path))
+        assert [one.id for one in sources_can_be_read()] == ["registry.E001"]
+        path.write_text('[sources.a]\nurl = "duckdb:///x"\n')
+        assert sources_can_be_read() == []
 
     def test_a_secret_comes_from_the_environment_or_a_file_of_its_own(self, tmp_path):
         secret = tmp_path / "secret"
