@@ -15,7 +15,8 @@ from typing import Any
 
 from monitoring.engine.column_profiles import NumericProfile, read
 from monitoring.engine.cube import ScoreCube
-from monitoring.engine.results import TOO_FEW_TO_SHOW, MeasurementValue, Plot
+from monitoring.engine.mapping import UNKNOWN, ColumnMapping
+from monitoring.engine.results import TOO_FEW_TO_SHOW, MeasurementValue, Note, Plot
 
 SCHEMA = "countersign.cube.public/1"
 SCORE_BINS = 20
@@ -284,6 +285,13 @@ _PARTS: Mapping[str, Callable[[Any, int], Any]] = {
 }
 
 
+def group_names(mapping: ColumnMapping) -> set[str]:
+    """What groups of people may be formed by: the keys of slices that are about such groups."""
+    attributes = (*mapping.sensitive, *mapping.controls)
+    apart = {one.name for one in mapping.proxied} | {one.name for one in mapping.not_collected}
+    return {one.name for one in attributes} | apart | set(mapping.features)
+
+
 def of_groups(one: MeasurementValue, names: Collection[str]) -> bool:
     """Is the measurement about groups of people, formed by one of `names`?"""
     return any(name in names for name in one.slice)
@@ -298,6 +306,18 @@ def masked(one: MeasurementValue, names: Collection[str], floor: int) -> Measure
     if not of_groups(one, names):
         return one
     detail = _without(one.detail, floor)
+    counted = one.unit == "count" and one.value is not None and 0 < one.value < floor
+    if counted and UNKNOWN not in one.slice.values():
+        # How many have no value is no count of a group, and laws ask for it.
+        return replace(
+            one,
+            value=None,
+            lower=None,
+            upper=None,
+            level=None,
+            undefined_reason=TOO_FEW_TO_SHOW,
+            detail={**detail, "below": floor},
+        )
     if one.n is None or not 0 < one.n < floor:
         return replace(one, detail=detail)
     detail = {**detail, "n_below": floor}
@@ -313,6 +333,15 @@ def masked(one: MeasurementValue, names: Collection[str], floor: int) -> Measure
         undefined_reason=TOO_FEW_TO_SHOW,
         detail={**detail, "minimum": floor},
     )
+
+
+def masked_note(note: Note, floor: int) -> Note:
+    """The same note without a count of people under the floor."""
+    rows = note.counts.get("rows")
+    if note.code != "missing_sensitive_value" or not _is_small(rows, floor):
+        return note
+    words = note.text.split(" ", 1)
+    return replace(note, text=f"fewer than {floor} {words[-1]}", counts={"rows_below": floor})
 
 
 def masked_plot(plot: Plot, floor: int) -> Plot:

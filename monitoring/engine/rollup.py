@@ -113,7 +113,7 @@ def roll_up(job: RollupJob, *, progress: Progress, libraries: Mapping[str, str])
     data, digest = cube.seal(document)
     shown = privacy.public(document, digest, job.floor)
     mapping = ColumnMapping.from_json(documents[0]["mapping"])
-    groups = {one.name for one in mapping.sensitive} | set(mapping.features)
+    groups = privacy.group_names(mapping)
     progress(1.0, "done")
     return CheckOutcome(
         kind=job.kind,
@@ -122,7 +122,7 @@ def roll_up(job: RollupJob, *, progress: Progress, libraries: Mapping[str, str])
         cube_digest=digest,
         measurements=[privacy.masked(one, groups, job.floor) for one in result.measurements],
         plots=[privacy.masked_plot(one, job.floor) for one in result.plots],
-        notes=notes,
+        notes=[privacy.masked_note(one, job.floor) for one in notes],
         attachments=[],
         engine="rollup",
         libraries=libraries,

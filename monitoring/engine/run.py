@@ -73,7 +73,7 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         document["blind"] = blind
     data, digest = cube.seal(document)
     shown = privacy.public(document, digest, job.floor)
-    groups = {one.name for one in job.mapping.sensitive} | set(job.mapping.features)
+    groups = privacy.group_names(job.mapping)
     notes = [note for one in worked.scored for note in one.notes] + worked.result.notes
     clock("done", 1.0)
     return CheckOutcome(
@@ -83,7 +83,7 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         cube_digest=digest,
         measurements=[privacy.masked(one, groups, job.floor) for one in worked.result.measurements],
         plots=[privacy.masked_plot(one, job.floor) for one in worked.result.plots],
-        notes=notes,
+        notes=[privacy.masked_note(one, job.floor) for one in notes],
         attachments=worked.attachments,
         engine=sources.engine_of(local.dataset),
         libraries=libraries(job),

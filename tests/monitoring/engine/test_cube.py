@@ -30,7 +30,7 @@ from tests.monitoring.engine.making import (
     write,
 )
 
-DECLARED = {"label": "label", "score": "score", "sensitive": ["g", "h"], "prediction": "label"}
+DECLARED = {"label": "label", "score": "score", "sensitive": ["g", "h"], "prediction": "said"}
 ROWS = 1_000
 
 
@@ -41,6 +41,7 @@ def rows(tmp_path_factory):
     columns = {
         "label": rng.random(ROWS) < score,
         "score": score,
+        "said": score > 0.5,
         "g": rng.choice(["a", "b"], ROWS),
         "h": rng.choice(["x", "y", "z"], ROWS),
     }
@@ -159,7 +160,7 @@ def test_cubes_of_parts_are_the_cube_of_all(rows, tmp_path_factory, cuts):
 
 SUPPLIED = {
     "label": "paid",
-    "prediction": "paid",
+    "prediction": "decision",
     "sensitive": ["sex", "race"],
     "features": ["income", "debt", "region"],
     "categorical": ["region"],
@@ -171,11 +172,14 @@ def days(tmp_path_factory):
     """Three days of data, the same rows in one file, and a reference."""
     home = tmp_path_factory.mktemp("days")
     columns = loans(900)
+    columns["decision"] = columns["paid"]
     files = [write(home / "all.parquet", columns)]
     for day in range(3):
         part = {name: list(values)[day * 300 : day * 300 + 300] for name, values in columns.items()}
         files.append(write(home / f"{day}.parquet", part))
-    return files, write(home / "reference.parquet", loans(1_500, seed=9))
+    return files, write(
+        home / "reference.parquet", {**loans(500, seed=9), "decision": [True] * 500}
+    )
 
 
 @pytest.mark.parametrize("kind", ["performance", "fairness", "drift"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kernel import canonical
 from monitoring.engine import column_profiles, privacy
 from monitoring.engine.profiles import Categories, counted
-from monitoring.engine.results import MeasurementValue, Plot
+from monitoring.engine.results import MeasurementValue, Note, Plot
 from tests.monitoring.engine.making import find, loan_job, loans, run, write
 
 DIGEST = "a" * 64
@@ -56,7 +56,7 @@ def test_hidden_counts_cannot_be_found_from_the_total(counts):
 
 def test_the_digest_of_the_whole_cannot_be_found_by_trying(tmp_path):
     """Without the blind, a digest over one unknown count has ten candidates."""
-    path = write(tmp_path / "x.parquet", loans(300))
+    path = write(tmp_path / "x.parquet", _decided(300))
     outcome = run(loan_job("fairness", path, None, **_supplied()), tmp_path / "w")
     whole = json.loads(outcome.cube)
     shown = json.loads(outcome.public_cube)
@@ -69,11 +69,16 @@ def test_the_digest_of_the_whole_cannot_be_found_by_trying(tmp_path):
     assert whole["blind"] not in outcome.public_cube.decode()
 
 
+def _decided(rows):
+    columns = loans(rows)
+    return {**columns, "decision": columns["paid"]}
+
+
 def _supplied():
     return {
         "mapping": {
             "label": "paid",
-            "prediction": "paid",
+            "prediction": "decision",
             "sensitive": ["sex", "race"],
             "features": ["income", "debt", "region"],
             "categorical": ["region"],
@@ -82,7 +87,7 @@ def _supplied():
 
 
 def test_no_small_count_leaves_a_run(tmp_path):
-    path = write(tmp_path / "x.parquet", loans(120))
+    path = write(tmp_path / "x.parquet", _decided(120))
     outcome = run(loan_job("fairness", path, None, **_supplied()), tmp_path / "w")
     small = json.loads(outcome.cube)["contingency"]["cells"]
     assert any(cell[3] < 11 for cell in small)
@@ -114,6 +119,23 @@ def test_a_value_over_too_few_says_what_each_had_and_is_undefined():
     assert masked.undefined_reason == "too_few_to_show"
     overall = MeasurementValue("accuracy", {}, 1.0, n=4)
     assert privacy.masked(overall, {"sex"}, 11) is overall
+
+
+def test_a_count_of_a_group_is_a_cell():
+    few = MeasurementValue("true_positives", {"sex": "x"}, 4.0, n=200, unit="count")
+    masked = privacy.masked(few, {"sex"}, 11)
+    assert (masked.value, masked.undefined_reason) == (None, "too_few_to_show")
+    unknown = MeasurementValue("unknown_count", {"sex": "unknown"}, 4.0, n=200, unit="count")
+    assert privacy.masked(unknown, {"sex"}, 11).value == 4.0
+
+
+def test_a_note_tells_no_small_count():
+    text = "3 rows have no value of sex: counted apart"
+    masked = privacy.masked_note(Note("missing_sensitive_value", text, {"rows": 3}), 11)
+    assert masked.text == "fewer than 11 rows have no value of sex: counted apart"
+    assert masked.counts == {"rows_below": 11}
+    many = Note("missing_sensitive_value", text, {"rows": 30})
+    assert privacy.masked_note(many, 11) is many
 
 
 def test_a_chart_loses_the_same_points():
