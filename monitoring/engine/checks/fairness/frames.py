@@ -7,7 +7,7 @@ from typing import Any
 from monitoring.engine.checks.fairness.counting import denominator, figure
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.checks.tables import Confusion
-from monitoring.engine.cube import Contingency, Group
+from monitoring.engine.cube import Cell, Contingency, Group
 from monitoring.fairness_metrics import Comparison
 
 _UNLABELLED = 2
@@ -33,13 +33,13 @@ class Frame:
             for cell in cube.cells
             if cell.group in self._places and cell.prediction is not None
         ]
-        weights = [cell.n for cell in cells]
+        # A row of the frame is a cell: its label and decision in one number, and how many they are.
+        # A third column, for weights, would cost the library half as much again.
         self._frame = MetricFrame(
             metrics={rate: _counted(rate, settings.groups.least(rate)) for rate in rates},
-            y_true=[_UNLABELLED if cell.label is None else cell.label for cell in cells],
-            y_pred=[cell.prediction for cell in cells],
+            y_true=[_kind(cell) for cell in cells],
+            y_pred=[cell.n for cell in cells],
             sensitive_features=pd.Series([self._places[c.group] for c in cells], name="group"),
-            sample_params={rate: {"sample_weight": weights} for rate in rates},
         )
         self._values: dict[str, dict[int, float]] = self._frame.by_group.to_dict()
 
@@ -59,14 +59,19 @@ class Frame:
         return _number(form(method=_METHODS[one.against])[rate])
 
 
+def _kind(cell: Cell) -> int:
+    """Twice the label plus the prediction; a missing label is 2."""
+    return 2 * (_UNLABELLED if cell.label is None else cell.label) + (cell.prediction or 0)
+
+
 def _counted(rate: str, least: int) -> Callable[..., float]:
     """A metric for MetricFrame: equal to the library's own, and hundreds of times as fast on a
     few cells, since nothing is inferred about the labels."""
 
-    def metric(y_true: Any, y_pred: Any, *, sample_weight: Any) -> float:
+    def metric(y_true: Any, y_pred: Any) -> float:
         import numpy as np
 
-        table = np.bincount(2 * y_true + y_pred, weights=sample_weight, minlength=6).tolist()
+        table = np.bincount(y_true, weights=y_pred, minlength=6).tolist()
         tn, fp, fn, tp, unlabelled, unlabelled_selected = table
         labelled = tn + fp + fn + tp
         counts = Confusion(
