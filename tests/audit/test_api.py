@@ -6,12 +6,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from countersign_client import verifier
+from django.db import connection
 from django.test import Client
 
 from accounts import access
 from accounts.models import OrganisationRole, Role, User
 from audit import checkpoints, permission
 from audit.models import Entry, LogKey, PrivatePayload, WebhookEndpoint
+from audit.selection import Selection
 from kernel.moments import now, rfc3339
 from tests.audit import samples
 
@@ -158,6 +160,28 @@ def test_malformed_queries_name_the_field(
     answer = get(auditor, path, **query)
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("chosen", "index"),
+    [
+        (Selection(actor=samples.ADA.pseudonym), "audit_entry_actor"),
+        (Selection(object_type="sample", object_id="object-1"), "audit_entry_object"),
+        (Selection(type="audit.sample.noted"), "audit_entry_type"),
+        (Selection(scope=samples.ADA.id), "audit_entry_scope"),
+        (Selection(since=now()), "audit_entry_at"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else "",
+)
+def test_a_search_is_answered_from_an_index(chosen: Selection, index: str) -> None:
+    rows = Entry.objects.filter(chosen.entries())
+    rows = rows.order_by("at") if chosen.since else rows.order_by("-id")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = rows[:50].explain()
+    assert index in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def test_a_proof_that_a_stranger_verifies(auditor: Client, log: list[Entry]) -> None:
