@@ -69,6 +69,12 @@ def test_the_checks_part_is_told_from_the_runs():
         ),
         ("data_quality", {"identity": "x"}, "config.identity"),
         ("fairness", {"minimum": 5}, "config.minimum"),
+        ("fairness", {"metrics": ["tpr"]}, "config.metrics[0]"),
+        ("fairness", {"reference": "lowest"}, "config.reference"),
+        ("fairness", {"controls": "region"}, "config.controls"),
+        ("fairness", {"calibration": 1}, "config.calibration"),
+        ("fairness", {"subgroups": {"top": 0}}, "config.subgroups.top"),
+        ("fairness", {"ll144": {"exclude_below": 1}}, "config.ll144.exclude_below"),
         ("performance", {"costs": {"false_negative": "much"}}, "config.costs.false_negative"),
         ("performance", {"costs": {"false_negative": 0}}, "config.costs"),
         ("performance", {"sweep": 1}, "config.sweep"),
@@ -98,3 +104,19 @@ def test_a_wrong_field_is_named(kind, config, field):
 )
 def test_what_data_is_read(media_type, expected):
     assert configs.data_format(media_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"controls": ["sex"]}, "config.controls[0]"),
+        ({"reference": {"race": "A"}}, "config.reference.race"),
+        ({"ll144": {"groupings": [["sex", "race"]]}}, "config.ll144.groupings[0]"),
+    ],
+)
+def test_fairness_is_of_attributes_and_controls_that_the_mapping_declares(config, field):
+    mapping = {"label": "y", "prediction": "p", "sensitive": ["sex"], "controls": ["region"]}
+    configs.check_mapping("fairness", mapping, {"controls": ["region"]})
+    with pytest.raises(Invalid) as caught:
+        configs.check_mapping("fairness", mapping, config)
+    assert caught.value.field == field
