@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 
 import psycopg
 import pytest
@@ -16,9 +17,11 @@ from kernel.conf import ConfigurationError
 from kernel.errors import Unavailable
 from monitoring.executor import execute
 from monitoring.models import CheckRun
+from registry import selectors, services
 from registry.checks import sources_can_be_read
 from registry.models import Dataset
 from registry.sources import catalogue
+from registry.store import CHUNK, put
 from tests import factories as f
 from tests import stores
 from tests.monitoring import helpers
@@ -309,3 +312,38 @@ class TestTheOperatorsFile:
 
     def test_without_a_file_there_is_no_source(self):
         assert catalogue.load({}).sources == {}
+
+
+def test_a_versions_page_says_where_its_rows_are(developer, sources):
+    assert developer.post("datasets/", body(TABLE, digest=f.digest_of("rows"))).status_code == 201
+    data = Dataset.objects.get(name="loans")
+    version = f.make_version(datasets=[services.DatasetLink(data, "training")])
+    client = Client()
+    client.force_login(developer.user, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(f"/models/{version.model.name}/versions/{version.number}/")
+    assert page.status_code == 200
+    assert "table scoring.loans of source warehouse" in page.content.decode()
+    assert "of the rows" in page.content.decode()
+    facts = selectors.version_facts(version)["datasets"]
+    assert [(one["digest_of"], one["location"]) for one in facts] == [("rows", TABLE)]
+
+
+def test_an_upload_is_hashed_as_it_comes_in_little_memory(tmp_path):
+    class Endless:
+        """64 MiB that are nowhere at once."""
+
+        left = 64
+
+        def read(self, size):
+            self.left -= 1
+            return b"a,b\n" * (size // 4) if self.left >= 0 else b""
+
+    tracemalloc.start()
+    try:
+        stored = put(Endless(), limit=2**40)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert stored.size == 64 * CHUNK
+    assert stored.digest == sha256_hex(b"a,b\n" * (16 * CHUNK))
+    assert peak < 8 * CHUNK
