@@ -41,6 +41,8 @@ bench-audit: $(VENV)/.installed-bench  ## the audit log beside others, a log of 
 
 bench-checks: $(VENV)/.installed-dev  ## the checks beside other tools, intervals' coverage, attributions by format, 100,000,000 rows
 	$(BIN)/python -W ignore -m bench.checks
+	$(BIN)/python -W ignore -m bench.checks.shap_rates
+	$(BIN)/python -W ignore -m bench.checks.coverage
 
 lock:  ## resolve requirements.in anew (needs uv)
 	uv pip compile -q requirements.in --universal --python-version 3.11 --fork-strategy fewest --no-header --no-annotate -o requirements.txt
