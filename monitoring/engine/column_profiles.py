@@ -16,7 +16,12 @@ import numpy as np
 
 from kernel.errors import Invalid
 from monitoring.engine import profiles
-from monitoring.engine.comparing import Comparison, Histogram, compare_categories
+from monitoring.engine.comparing import (
+    Comparison,
+    Histogram,
+    bridge_moments,
+    compare_categories,
+)
 from monitoring.engine.profiles import Categories, Numbers, quantile_edges
 
 FEW = 20
@@ -240,10 +245,31 @@ def compare(column: str, reference: ColumnProfile, current: ColumnProfile) -> Co
         distance=distance,
         deviation=reference.deviation(),
         gap=gap,
+        chance=_chance(reference, current),
         distance_bound=distance_bound,
         gap_bound=gap_bound,
         binning="evidently's bins" if bins.names else f"{PARTS} parts of the stored bins",
     )
+
+
+def _chance(before: NumericProfile, after: NumericProfile) -> tuple[float, float] | None:
+    """What the distance is by chance (see `Comparison.chance`), from the pooled counts and sums.
+
+    A bin from l to r of c values with the sum S holds r c - S of the area under the counting
+    function, whatever lies within, so the function's mean over the bin is known.
+    """
+    if before.extreme or after.extreme:
+        return None
+    pooled = np.add(before.counts, after.counts)
+    sums = np.array([float(a + b) for a, b in zip(before.sums, after.sums, strict=True)])
+    low = min(one.least for one in (before, after) if one.least is not None)
+    high = max(one.most for one in (before, after) if one.most is not None)
+    ends = np.array([low, *before.edges, high])
+    widths = np.maximum(np.diff(ends), 0.0)
+    kept = widths > 0
+    under = np.cumsum(pooled)[kept] - pooled[kept]
+    height = under + (ends[1:] * pooled - sums)[kept] / widths[kept]
+    return bridge_moments(height / int(pooled.sum()), widths[kept], before.n, after.n)
 
 
 def _bins(reference: NumericProfile, current: NumericProfile) -> Histogram:

@@ -22,7 +22,6 @@ from monitoring.engine.comparing import (
     FEW,
     Comparison,
     Histogram,
-    bridge_moments,
     sturges_edges,
 )
 from monitoring.engine.profiles import Floats
@@ -210,12 +209,7 @@ def _compared(
     inner = np.nextafter(equal[1:-1], -np.inf)
     both = [tuple(one.grouped(inner)[0]) for one in counted]
     bins = Histogram(both[0], both[1], edges=tuple(map(float, equal.tolist())))
-    found = replace(
-        found,
-        bins=bins,
-        deviation=counted[0].deviation(),
-        chance=_chance(before, after),
-    )
+    found = replace(found, bins=bins, deviation=counted[0].deviation(), binning="evidently's bins")
     return before, after, found
 
 
@@ -232,21 +226,3 @@ def _profile(ends: _Ends, edges: Floats, bins: _Bins) -> NumericProfile:
         counts=tuple(counts),
         sums=tuple(sums),
     )
-
-
-def _chance(before: NumericProfile, after: NumericProfile) -> tuple[float, float]:
-    """What chance gives, from the pooled counts and sums.
-
-    A bin from l to r of c values with the sum S holds r c - S of the area under the counting
-    function, whatever lies within, so the function's mean over the bin is known.
-    """
-    pooled = np.add(before.counts, after.counts)
-    sums = np.array([float(a + b) for a, b in zip(before.sums, after.sums, strict=True)])
-    low = min(one.least for one in (before, after) if one.least is not None)
-    high = max(one.most for one in (before, after) if one.most is not None)
-    ends = np.array([low, *before.edges, high])
-    widths = np.maximum(np.diff(ends), 0.0)
-    kept = widths > 0
-    under = np.cumsum(pooled)[kept] - pooled[kept]
-    height = under + (ends[1:] * pooled - sums)[kept] / widths[kept]
-    return bridge_moments(height / int(pooled.sum()), widths[kept], before.n, after.n)
