@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kernel.errors import Invalid
 from monitoring.engine.cube.expressions import Group, group_of, label_of, prediction_of
 from monitoring.engine.mapping import ColumnMapping, SensitiveAttribute
 from monitoring.engine.sources import Source
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+MOST_CELLS = 200_000
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,23 @@ def contingency(
             row["prediction"],
             int(row["n"]),
         )
-        for row in counted.to_pyarrow().to_pylist()
+        for row in _bounded(counted)
     ]
     return Contingency(tuple(one.name for one in attributes), added(cells))
+
+
+def _bounded(counted: "ir.Table") -> list[dict[str, Any]]:
+    """The rows of a grouping by attributes, which are people's groups and never an identifier."""
+    rows: list[dict[str, Any]] = counted.limit(MOST_CELLS + 1).to_pyarrow().to_pylist()
+    if len(rows) > MOST_CELLS:
+        raise Invalid(
+            f"the sensitive attributes make more than {MOST_CELLS} groups; give a number edges, and "
+            "name no identifier",
+            field="mapping.sensitive",
+        )
+    if any(isinstance(one, str) and "\x00" in one for row in rows for one in row.values()):
+        raise Invalid("a group's name has a null character", field="mapping.sensitive")
+    return rows
 
 
 def merge(first: Contingency, second: Contingency) -> Contingency:

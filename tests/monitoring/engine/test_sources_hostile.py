@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kernel.errors import Unprocessable
+from kernel.errors import Invalid, Unprocessable
 from monitoring.engine import cube
 from monitoring.engine.sources import EngineLimits, Filter
 from monitoring.engine.sources.files import connect_locked
@@ -234,6 +234,20 @@ def test_not_a_number_that_parquet_hides_is_seen(tmp_path):
     adults = source_of(path, tmp_path, filters=[{"column": "age", "least": 18}])
     assert adults.rows == 382
     adults.close()
+
+
+@pytest.mark.parametrize(
+    ("group", "reason"),
+    [(["a\0b", "c"], "null character"), ([f"id-{one}" for one in range(4)], "more than 3 groups")],
+)
+def test_groups_that_nobody_could_keep_are_refused(tmp_path, monkeypatch, group, reason):
+    monkeypatch.setattr(sys.modules["monitoring.engine.cube.contingency"], "MOST_CELLS", 3)
+    path = write(tmp_path / "g.parquet", {"g": group, "y": [True] * len(group)})
+    source = source_of(path, tmp_path)
+    with pytest.raises(Invalid, match=reason) as caught:
+        cube.contingency(source, mapping(label="y", sensitive=["g"]))
+    assert caught.value.field == "mapping.sensitive"
+    source.close()
 
 
 LOCKS = {
