@@ -19,7 +19,7 @@ _TRAINED = (
     "version.environment",
     "datasets[].digest",
 )
-_QUANTITATIVE = ("performance", "fairness", "drift", "data_quality")
+_QUANTITATIVE = ("performance", "fairness", "drift", "data_quality", "oversight")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ KINDS: dict[str, ModelKind] = {
             "Generative",
             "Writes, draws or speaks: a general-purpose model with prompts, tools and guards around it.",
             (*_USE, "version.artifact.digest", "version.parameters", "evidence[].digest"),
-            ("performance", "data_quality"),
+            ("performance", "data_quality", "oversight"),
             "configuration",
         ),
         ModelKind(
