@@ -75,7 +75,7 @@ def test_ks_on_twenty_null_columns_is_corrected():
 def test_jensen_shannon_of_many_categories_is_calibrated(k, rows):
     """Evidently's 0.1 is what chance gives so many categories."""
     rng = np.random.default_rng(k)
-    repeats, beyond, called = (400 if FULL else 25), 0, 0
+    repeats, beyond, called = (400 if FULL else 12), 0, 0
     for _ in range(repeats):
         result = drift.measure([categories(*rng.multinomial(rows, np.full(k, 1 / k), size=2))], {})
         got = find(result, "jensen_shannon", feature="x")
@@ -83,7 +83,7 @@ def test_jensen_shannon_of_many_categories_is_calibrated(k, rows):
         assert got.detail["chance"] > 0.1
         called += bool(drifted(result))
         beyond += got.value > got.detail["chance"]
-    assert max(beyond, called) / repeats <= (0.08 if FULL else 0.2)
+    assert max(beyond, called) / repeats <= (0.08 if FULL else 0.25)
 
 
 @pytest.mark.parametrize("rows", [50, 100, 200])
