@@ -369,6 +369,19 @@ def test_the_loop_outlives_a_database_that_does_not_answer() -> None:
     assert_whole()
 
 
+def test_the_command_looks_at_the_log_also_where_nothing_waits(
+    capsys: pytest.CaptureFixture[str], own_sequencer_folder: Path
+) -> None:
+    samples.note_many(3, actor=samples.ADA)
+    call_command("audit_sequencer", "--once")
+    assert capsys.readouterr().out == "3 entries sequenced\n"
+    for path in own_sequencer_folder.iterdir():
+        path.unlink()
+    with pytest.raises(CommandError, match=r"nothing is signed.*is gone") as caught:
+        call_command("audit_sequencer", "--once")
+    assert caught.value.returncode == 1
+
+
 def test_the_lag_alarms() -> None:
     samples.note(actor=samples.ADA)
     assert status.current().ok
