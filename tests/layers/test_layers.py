@@ -144,7 +144,16 @@ def test_the_openapi_document_is_valid_and_has_no_warning(tmp_path: Path) -> Non
 
 def _takes_nothing(path: str) -> bool:
     return path.endswith(
-        ("/end/", "/revoke/", "/deactivate/", "/disable/", "/secret/", "/cancel/", "/grant/")
+        (
+            "/end/",
+            "/revoke/",
+            "/deactivate/",
+            "/disable/",
+            "/secret/",
+            "/cancel/",
+            "/retry/",
+            "/grant/",
+        )
     )
 
 
