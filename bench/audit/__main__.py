@@ -41,10 +41,8 @@ def main() -> int:
         call_command("migrate", verbosity=0)
         call_command("migrate", run_syncdb=True, verbosity=0)
         _machine()
-        # Where a server keeps the number of its parent process.
-        pid = int((server.socket / "data" / "postmaster.pid").read_text().split()[0])
         if options.rounds:
-            _rates(options, pid)
+            _rates(options)
         if options.entries:
             _long(options.entries, Path(folder))
     if options.output:
@@ -75,12 +73,12 @@ def _machine() -> None:
     )
 
 
-def _rates(options: argparse.Namespace, server: int) -> None:
+def _rates(options: argparse.Namespace) -> None:
     from bench.audit import rates
 
     rates.fill(options.writers)
     for work in (0.0, 0.005):
-        found = rates.measure(options.writers, options.seconds, options.rounds, server, work=work)
+        found = rates.measure(options.writers, options.seconds, options.rounds, work=work)
         said = f", {work * 1000:.0f} ms of the application's own work in each" if work else ""
         say(
             f"Writes with {options.writers} writers{said}; {options.rounds} rounds of {options.seconds:g} s\n"

@@ -4,11 +4,8 @@ Each write locks a row, changes it, and does what its variant does; `work` secon
 work may follow before the commit. Writers have rows of their own, so only the audit makes them meet.
 """
 
-import contextlib
 import json
 import multiprocessing
-import os
-import resource
 import statistics
 import threading
 import time
@@ -18,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 ROWS = 50
 _FORK = multiprocessing.get_context("fork")
@@ -138,41 +135,30 @@ class Round:
 
 
 def measure(
-    writers: int, seconds: float, rounds: int, server: int, *, work: float = 0.0
+    writers: int, seconds: float, rounds: int, *, work: float = 0.0
 ) -> dict[str, list[Round]]:
-    """Return each variant's rounds, in turns. `server` is the process id of the database's parent."""
+    """Return each variant's rounds, in turns."""
     found: dict[str, list[Round]] = {name: [] for name in VARIANTS}
     for _ in range(rounds):
         for name in VARIANTS:
-            sequencing = _sequencer() if name == "Countersign" else None
-            used = _processor(server)
-            done = _rate(name, writers, seconds, work)
+            sequencing = _Sequencing() if name == "Countersign" else None
+            done, used = _rate(name, writers, seconds, work)
             if sequencing:
-                stop, process = sequencing
-                stop.set()
-                process.join()
-            connections.close_all()
-            cost = (_processor(server) - used) * 1000 / done
-            found[name].append(Round(done / seconds, cost))
+                used += sequencing.end()
+            found[name].append(Round(done / seconds, used * 1000 / done))
     return found
 
 
-def _processor(server: int) -> float:
-    """Return the seconds of processor time of the server and of the children that have ended here."""
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            own, waited = map(int, fields[11:13]), map(int, fields[13:15])
-            if int(stat.parent.name) == server:
-                ticks += sum(own) + sum(waited)
-            elif int(fields[1]) == server:
-                ticks += sum(own)
-    return ended.ru_utime + ended.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+def _processor() -> float:
+    """Return the seconds of processor time of this process and of its database connection's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone()
+    served = int(Path(f"/proc/{backend}/schedstat").read_text().split()[0])
+    return time.process_time() + served / 1e9
 
 
-def _rate(name: str, writers: int, seconds: float, work: float) -> int:
+def _rate(name: str, writers: int, seconds: float, work: float) -> tuple[int, float]:
     connections.close_all()
     counts = _FORK.SimpleQueue()
     start = _FORK.Barrier(writers)
@@ -182,10 +168,10 @@ def _rate(name: str, writers: int, seconds: float, work: float) -> int:
     ]
     for process in running:
         process.start()
-    total = sum(counts.get() for _ in running)
+    said = [counts.get() for _ in running]
     for process in running:
         process.join()
-    return total
+    return sum(done for done, _ in said), sum(used for _, used in said)
 
 
 def _writer(
@@ -194,27 +180,39 @@ def _writer(
     variant, done = VARIANTS[name], 0
     # The first write connects and imports; it does not count.
     variant(number * ROWS + 1, 0, 0.0)
+    used = _processor()
     start.wait()  # type: ignore[attr-defined]
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         variant(number * ROWS + 1 + done % ROWS, done, work)
         done += 1
+    used = _processor() - used
     connections.close_all()
-    counts.put(done)  # type: ignore[attr-defined]
+    counts.put((done, used))  # type: ignore[attr-defined]
 
 
-def _sequencer() -> tuple[threading.Event, object]:
-    connections.close_all()
-    stop = _FORK.Event()
-    process = _FORK.Process(target=_sequence, args=(stop,))
-    process.start()
-    return stop, process
+class _Sequencing:
+    """The sequencer in a process of its own, until `end`, which returns what it took of the processor."""
+
+    def __init__(self) -> None:
+        connections.close_all()
+        self._stop, self._said = _FORK.Event(), _FORK.SimpleQueue()
+        self._process = _FORK.Process(target=_sequence, args=(self._stop, self._said))
+        self._process.start()
+
+    def end(self) -> float:
+        self._stop.set()
+        used: float = self._said.get()
+        self._process.join()
+        return used
 
 
-def _sequence(stop: threading.Event) -> None:
+def _sequence(stop: threading.Event, said: object) -> None:
     from audit import sequencer
 
+    used = _processor()
     sequencer.run_forever(stop)
+    said.put(_processor() - used)  # type: ignore[attr-defined]
 
 
 def left_over() -> int:
