@@ -332,3 +332,10 @@ def test_a_wrong_configuration_names_its_field(config, field, few_replicates):
     with pytest.raises(Invalid) as caught:
         fairness.measure(cube(*group("a", 60, 40)), config, 1)
     assert caught.value.field == field
+
+
+def test_a_group_in_which_nobody_was_decided_about_has_no_rate():
+    counts = cube(*group("a", 60, 40), *group("b", 58, 42), ("c", 1, None, 30))
+    result = fairness.measure(counts, {}, 1)
+    rate = find(result, "selection_rate", sex="c")
+    assert (rate.value, rate.undefined_reason, rate.n) == (None, "no_denominator", 0)

@@ -44,7 +44,9 @@ class Frame:
         self._values: dict[str, dict[int, float]] = self._frame.by_group.to_dict()
 
     def value(self, rate: str, group: Group) -> float | None:
-        return _number(self._values[rate].get(self._places[group], math.nan))
+        """A rate of a group; None also for a group in which nobody was decided about."""
+        place = self._places.get(group)
+        return None if place is None else _number(self._values[rate].get(place, math.nan))
 
     def overall(self, rate: str) -> float | None:
         return _number(self._frame.overall[rate])
