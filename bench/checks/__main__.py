@@ -88,6 +88,7 @@ def _drift(folder: Path, rows: int, *, peers: bool) -> None:
     reference = making.wide(folder / "reference.parquet", rows, shift=0.0, seed=2)
     current = making.wide(folder / "current.parquet", rows, shift=0.05, seed=3)
     ours = _ours("drift", 4, reference, current)
+    bins = _ours("drift_in_bins", 4, reference, current)
     theirs = {
         "Evidently DataDriftPreset, one statistic a column": _peer(
             "evidently", 1, reference, current
@@ -99,6 +100,7 @@ def _drift(folder: Path, rows: int, *, peers: bool) -> None:
     print(f"Drift, {rows:,} against {rows:,} rows, 25 columns\n")
     _head()
     _line("Countersign, the whole check: all statistics and tests", ours, ours)
+    _line("the same by counts in bins (`exact: false`)", bins, ours)
     for name, one in theirs.items():
         _line(name, one, ours)
     evidently = next(iter(theirs.items()))
