@@ -113,12 +113,12 @@ def subjects(folder: Path, rows: int) -> Any:
     ):  # fmt: skip
         model.fit(matrix, label)
         if name.startswith("Logistic"):
-            explainer = shap.LinearExplainer(model, matrix[:50])
+            explainer, more = shap.LinearExplainer(model, matrix[:50]), {}
         else:
-            explainer = shap.TreeExplainer(model)
+            explainer, more = shap.TreeExplainer(model), {"check_additivity": False}
 
-        def shapley(asked: Any, explainer: Any = explainer) -> Any:
-            values = np.asarray(explainer.shap_values(asked, check_additivity=False))
+        def shapley(asked: Any, explainer: Any = explainer, more: Any = more) -> Any:
+            values = np.asarray(explainer.shap_values(asked, **more))
             return values[..., 1] if values.ndim == 3 else values
 
         path = folder / f"{name.split(',')[0]}.skops"
