@@ -30,7 +30,8 @@ from governance.controls.base import (
 from governance.controls.facts import Facts, Missing
 from governance.controls.results import Status
 from kernel.canonical import is_number
-from monitoring import fairness_metrics, performance_config
+from monitoring.configs import performance as performance_config
+from monitoring.metrics import fairness as fairness_metrics
 from monitoring.metrics import is_estimate, titled
 
 # Metrics with a known range, so that a limit at its end, which nothing can pass, is noticed.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitoring.engine.documents import Fields
 from monitoring.engine.sources import ROW, Source
-from monitoring.performance_config import LEAST_SAMPLE, MODES, MOST_SAMPLE
+from monitoring.configs.performance import LEAST_SAMPLE, MODES, MOST_SAMPLE
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

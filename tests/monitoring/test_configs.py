@@ -5,7 +5,8 @@ from importlib import import_module
 import pytest
 
 from kernel.errors import Invalid
-from monitoring import configs, performance_config
+from monitoring import configs
+from monitoring.configs import performance as performance_config
 from monitoring.engine.loaders import FORMATS
 from monitoring.models import CheckKind
 from registry import formats

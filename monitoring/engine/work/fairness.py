@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel.errors import Invalid
-from monitoring import fairness_config
+from monitoring.configs import fairness as fairness_config
 from monitoring.engine import conformance, cube
 from monitoring.engine.checks import fairness, groups
 from monitoring.engine.cube.medians import above_median

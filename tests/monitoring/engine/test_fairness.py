@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from kernel.errors import Invalid
-from monitoring import fairness_metrics as names
+from monitoring.metrics import fairness as names
 from monitoring.engine.checks import fairness
 from monitoring.engine.cube import Cell, Contingency
 from monitoring.engine.statistics import base

@@ -38,7 +38,7 @@ def measure(
     """Rates of each group and the comparisons between groups, and what else `config` asks for.
 
     `config` may hold `groupings`, `intersections`, `minimum`, `level`, `include_missing` (see
-    `tables.GroupConfig`) and what `monitoring.fairness_config` tells. `controls` are those
+    `tables.GroupConfig`) and what `monitoring.configs.fairness` tells. `controls` are those
     attributes of the cube that are no sensitive ones, `scores` is needed for calibration,
     `above_median` for the scoring mode of Local Law 144.
 

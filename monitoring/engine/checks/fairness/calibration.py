@@ -18,7 +18,7 @@ from monitoring.engine.results import (
     MeasurementValue,
 )
 from monitoring.engine.statistics import extremes, samples
-from monitoring.fairness_metrics import (
+from monitoring.metrics.fairness import (
     CALIBRATION_DIFFERENCE,
     CALIBRATION_IN_THE_LARGE,
     GROUP_CALIBRATION_ERROR,

@@ -14,7 +14,7 @@ from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementV
 from monitoring.engine.statistics import Interval, extremes, samples
 from monitoring.engine.statistics.extremes import Contrasts
 from monitoring.engine.statistics.samples import Sample
-from monitoring.fairness_metrics import BALANCED_ACCURACY, SHARES, TREATMENT_EQUALITY, Comparison
+from monitoring.metrics.fairness import BALANCED_ACCURACY, SHARES, TREATMENT_EQUALITY, Comparison
 
 _WITHIN = "bootstrap within groups, max-t"
 

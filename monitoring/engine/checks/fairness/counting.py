@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from monitoring import fairness_metrics as names
+from monitoring.metrics import fairness as names
 from monitoring.engine import statistics
 from monitoring.engine.checks.tables import Confusion
 from monitoring.engine.statistics import Interval, samples

@@ -6,7 +6,7 @@ from monitoring.engine.checks.fairness.groups import Compared
 from monitoring.engine.mapping import UNKNOWN
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import MeasurementValue, Note, Plot
-from monitoring.fairness_metrics import (
+from monitoring.metrics.fairness import (
     DEFAULT_RATES,
     FALSE_POSITIVE_RATE,
     IMPACT_RATIO,

@@ -8,7 +8,7 @@ from monitoring.engine.checks.fairness.counting import denominator, figure
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.checks.tables import Confusion
 from monitoring.engine.cube import Cell, Contingency, Group
-from monitoring.fairness_metrics import Comparison
+from monitoring.metrics.fairness import Comparison
 
 _UNLABELLED = 2
 _METHODS = {"groups": "between_groups", "overall": "to_overall"}

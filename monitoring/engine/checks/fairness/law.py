@@ -27,8 +27,8 @@ from monitoring.engine.results import (
 )
 from monitoring.engine.statistics import Interval, extremes, samples
 from monitoring.engine.statistics.samples import Sample
-from monitoring.fairness_config import LocalLaw144
-from monitoring.fairness_metrics import LL144_IMPACT_RATIO, LL144_RATE, LL144_UNKNOWN
+from monitoring.configs.fairness import LocalLaw144
+from monitoring.metrics.fairness import LL144_IMPACT_RATIO, LL144_RATE, LL144_UNKNOWN
 
 SMALL_CATEGORY = "excluded_small_category"
 """Of less than the declared share of people: left out of ratios, as the rule allows."""

@@ -7,7 +7,7 @@ from monitoring.engine.checks.fairness.frames import Frame
 from monitoring.engine.checks.fairness.groups import Compared
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementValue
-from monitoring.fairness_metrics import BALANCED_ACCURACY, TREATMENT_EQUALITY
+from monitoring.metrics.fairness import BALANCED_ACCURACY, TREATMENT_EQUALITY
 
 
 def rates(

@@ -13,7 +13,7 @@ from monitoring.engine.cube import Group
 from monitoring.engine.results import NO_DENOMINATOR, MeasurementValue
 from monitoring.engine.statistics import Interval, extremes, samples
 from monitoring.engine.statistics.samples import Sample
-from monitoring.fairness_metrics import Comparison
+from monitoring.metrics.fairness import Comparison
 
 
 def against_reference(

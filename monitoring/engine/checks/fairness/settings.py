@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from monitoring import fairness_config
+from monitoring.configs import fairness as fairness_config
 from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_group_config
 from monitoring.engine.documents import Fields
-from monitoring.fairness_config import LocalLaw144, Reference, Subgroups
-from monitoring.fairness_metrics import COMPARISONS, RATES, Comparison
+from monitoring.configs.fairness import LocalLaw144, Reference, Subgroups
+from monitoring.metrics.fairness import COMPARISONS, RATES, Comparison
 
 FIELDS = (*GROUP_FIELDS, *fairness_config.OWN)
 

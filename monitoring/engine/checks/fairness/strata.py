@@ -10,7 +10,7 @@ from monitoring.engine.checks.fairness.rates import rates
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.cube import Cell, Contingency
 from monitoring.engine.results import BETWEEN, INSUFFICIENT, MeasurementValue
-from monitoring.fairness_metrics import CONDITIONAL, Comparison
+from monitoring.metrics.fairness import CONDITIONAL, Comparison
 
 
 def within_strata(

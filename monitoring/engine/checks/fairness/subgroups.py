@@ -21,8 +21,8 @@ from monitoring.engine.mapping import UNKNOWN
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import CheckResult, MeasurementValue, Note
 from monitoring.engine.statistics import Floats
-from monitoring.fairness_config import Subgroups
-from monitoring.fairness_metrics import SUBGROUP
+from monitoring.configs.fairness import Subgroups
+from monitoring.metrics.fairness import SUBGROUP
 
 MOST = 2_000
 """Subgroups searched for one metric; of more, the largest."""

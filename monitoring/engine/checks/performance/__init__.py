@@ -43,7 +43,7 @@ from monitoring.engine.documents import Fields
 from monitoring.engine.plots import confusion_plot
 from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import CheckResult, MeasurementValue, Note, Plot
-from monitoring.performance_config import OWN_FIELDS, Costs, sweep_points
+from monitoring.configs.performance import OWN_FIELDS, Costs, sweep_points
 
 __all__ = [
     "FIELDS",

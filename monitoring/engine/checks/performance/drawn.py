@@ -10,7 +10,7 @@ from monitoring.engine.plots import interval_plot, line_plot
 from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import MeasurementValue, Plot
 from monitoring.engine.statistics import Interval
-from monitoring.performance_config import Costs
+from monitoring.configs.performance import Costs
 
 Lines = Iterable[tuple[str, Bins]]
 Rate = tuple[int, int]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
-from monitoring import performance_config
+from monitoring.configs import performance as performance_config
 from monitoring.engine import intervals
 from monitoring.engine.checks.performance.scope import Scope
 from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_group_config

@@ -1,6 +1,6 @@
 """What fairness may be configured with beyond groups and minima. Pure, and light.
 
-metrics      names of `fairness_metrics.KNOWN`; by default those of `DEFAULT`
+metrics      names of `metrics.fairness.KNOWN`; by default those of `DEFAULT`
 reference    "highest", "largest", or {attribute: group}: what `impact_ratio` and the other
              comparisons to a reference are made with
 controls     names of the mapping's controls: comparisons again within each of their strata
@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, cast
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields
-from monitoring.fairness_metrics import DEFAULT, KNOWN, SELECTION_RATE, SHARES
+from monitoring.metrics.fairness import DEFAULT, KNOWN, SELECTION_RATE, SHARES
 
 Mode = Literal["selection", "scoring"]
 REFERENCES: Final = ("highest", "largest")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kernel.errors import Invalid
-from monitoring import fairness_config, performance_config
+from monitoring.configs import fairness, performance
 from monitoring.engine import effects, requested
 from monitoring.engine.documents import Fields
 from monitoring.engine.mapping import ColumnMapping
@@ -163,8 +163,8 @@ _GROUPS: Final[dict[str, Rule]] = {
     "include_missing": _flag,
 }
 OWN: Final[dict[str, dict[str, Rule]]] = {
-    "performance": {**_GROUPS, **performance_config.OWN, **performance_config.SCORING},
-    "fairness": {**_GROUPS, **fairness_config.OWN, **performance_config.SCORING},
+    "performance": {**_GROUPS, **performance.OWN, **performance.SCORING},
+    "fairness": {**_GROUPS, **fairness.OWN, **performance.SCORING},
     "drift": {
         "level": _level,
         "minimum": _between(1, 10_000_000),
@@ -251,7 +251,7 @@ def _reference_run(fields: Fields, kind: str) -> None:
 
 def of_check(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that the check itself reads."""
-    left = (*COMMON, *performance_config.ABOUT_MODELS)
+    left = (*COMMON, *performance.ABOUT_MODELS)
     return {name: value for name, value in config.items() if name not in left}
 
 
@@ -274,7 +274,7 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
         raise Invalid("fairness is of decisions, not of numbers", field="mapping.task")
     known = {one.name for one in declared.sensitive}
     if kind == "fairness":
-        fairness_config.check_mapping(config, known, {one.name for one in declared.controls})
+        fairness.check_mapping(config, known, {one.name for one in declared.controls})
         known |= apart
     if kind == "performance":
         known |= {one.name for one in declared.controls}
