@@ -8,10 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitoring.engine.statistics import base
+from monitoring.engine.statistics import base, draws
 from monitoring.engine.statistics.base import Counts, Floats, Interval
-
-_EXACT = 100_000_000
 
 
 def permutation_p(
@@ -27,8 +25,8 @@ def permutation_p(
     total = int(sum(successes))
     if _beyond_chance(np.asarray(successes), n):
         return 1 / (base.REPLICATES + 1)
-    largest = _largest_gap(dealt(n, total, rng) / n, n)
-    seen = float(_largest_gap((np.asarray(successes) / n)[np.newaxis, :], n)[0])
+    largest = _largest_gap(dealt(n, total, rng).T / n[:, np.newaxis], n)
+    seen = float(_largest_gap((np.asarray(successes) / n)[:, np.newaxis], n)[0])
     # Equal gaps may differ in the last bit.
     at_least = int(np.count_nonzero(largest >= seen * (1 - 1e-12) - 1e-12))
     return (1 + at_least) / (base.REPLICATES + 1)
@@ -37,19 +35,16 @@ def permutation_p(
 def dealt(sizes: Counts, total: int, rng: np.random.Generator) -> Floats:
     """Successes of each group if `total` of them are dealt to all at random, a row a replicate.
 
-    Of a hundred million people and more by the normal limit: the library draws no exact ones there.
+    Group after group, each from what the ones before it left.
     """
-    everybody = int(sizes.sum())
-    if everybody < _EXACT:
-        # "marginals" stays exact and fast for any size of the groups.
-        drawn = rng.multivariate_hypergeometric(
-            sizes, total, size=base.REPLICATES, method="marginals"
-        )
-        return np.asarray(drawn, np.float64)
-    share = total / everybody
-    noise = rng.standard_normal((base.REPLICATES, len(sizes)))
-    noise *= np.sqrt(sizes * share * (1 - share))
-    return np.asarray(sizes * share + noise - sizes / everybody * noise.sum(axis=1, keepdims=True))
+    drawn = np.empty((len(sizes), base.REPLICATES))
+    left, people = np.full(base.REPLICATES, float(total)), int(sizes.sum())
+    for place, size in enumerate(sizes[:-1]):
+        drawn[place] = draws.hypergeometric(left, people, int(size), rng)
+        left -= drawn[place]
+        people -= int(size)
+    drawn[-1] = left
+    return drawn.T
 
 
 def _beyond_chance(k: Counts, n: Counts) -> bool:
@@ -57,17 +52,17 @@ def _beyond_chance(k: Counts, n: Counts) -> bool:
     share = int(k.sum()) / int(n.sum())
     if float(n.min()) * min(share, 1 - share) < 25:
         return False
-    gap = float(_largest_gap((k / n)[np.newaxis, :], n)[0])
+    gap = float(_largest_gap((k / n)[:, np.newaxis], n)[0])
     return gap > 10 * math.sqrt(share * (1 - share))
 
 
 def _largest_gap(rates: Floats, sizes: Counts) -> Floats:
-    """For each row of rates the largest difference of two, over its error but for a constant."""
-    largest = np.zeros(len(rates))
+    """For each column of rates the largest difference of two, over its error but for a constant."""
+    largest = np.zeros(rates.shape[1])
     for place in range(1, len(sizes)):
         scale = 1 / np.sqrt(1 / sizes[place] + 1 / sizes[:place])
-        gaps = np.abs(rates[:, :place] - rates[:, place : place + 1]) * scale
-        np.maximum(largest, gaps.max(axis=1), out=largest)
+        gaps = np.abs(rates[:place] - rates[place]) * scale[:, np.newaxis]
+        np.maximum(largest, gaps.max(axis=0), out=largest)
     return largest
 
 

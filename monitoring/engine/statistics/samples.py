@@ -11,10 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.engine.statistics import base
+from monitoring.engine.statistics import base, draws
 from monitoring.engine.statistics.base import Floats
-
-_WIDE = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,9 @@ def sample(
     k, n = np.asarray(successes, np.float64), np.asarray(sizes, np.float64)
     true = (k + 1) / (n + 2)
     count = replicates or base.REPLICATES
-    drawn = np.stack([_draws(size, share, count, rng) for size, share in zip(n, true, strict=True)])
+    drawn = np.stack(
+        [draws.binomial(int(size), share, count, rng) for size, share in zip(n, true, strict=True)]
+    )
     estimate, variance = _figures(k, n, shape)
     noise, noise_variance = _figures(drawn, n[:, np.newaxis], shape)
     noise -= _figures(true * n, n, shape)[0][:, np.newaxis]
@@ -129,16 +129,6 @@ def normal(
         weights,
         float(weights @ values),
     )
-
-
-def _draws(n: float, share: float, count: int, rng: np.random.Generator) -> Floats:
-    """Binomial counts; where they have a spread of a hundred and more, rounded normal ones, which
-    nothing tells from them and which come five times as fast."""
-    variance = n * share * (1 - share)
-    if variance < _WIDE:
-        return rng.binomial(int(n), share, count).astype(np.float64)
-    drawn = np.rint(n * share + math.sqrt(variance) * rng.standard_normal(count))
-    return np.asarray(np.clip(drawn, 0, n))
 
 
 def _figures(k: Floats, n: Floats, shape: Shape) -> tuple[Floats, Floats]:

@@ -1,5 +1,6 @@
 """Intervals and tests against SciPy, statsmodels and scikit-learn, and on data without effects."""
 
+import math
 import os
 import tracemalloc
 
@@ -14,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bench.checks import coverage
 from monitoring.engine import statistics
-from monitoring.engine.statistics import base, generator, resampling
+from monitoring.engine.statistics import base, draws, generator
 from monitoring.engine.statistics.extremes import greatest, least
 from monitoring.engine.statistics.samples import sample
 
@@ -109,20 +110,52 @@ def test_a_small_group_does_not_hide_a_gap_between_large_ones():
     assert statistics.spread_interval(k, n, 0.95, generator(1, "gap"))[0].lower > 0.01
 
 
-def test_people_are_dealt_alike_by_the_exact_draw_and_by_its_limit(monkeypatch):
+def test_people_are_dealt_alike_by_the_exact_draw_and_by_its_stand_in(monkeypatch):
     """A billion rows are more than the library's exact draw takes."""
-    sizes, total = np.array([5_000, 3_000, 2_000]), 3_000
+    sizes, total = np.array([5_000, 3_000, 40, 2_000]), 3_000
+    quick = statistics.dealt(sizes, total, generator(1, "dealt"))
+    monkeypatch.setattr(draws, "_WIDE", math.inf)
     exact = statistics.dealt(sizes, total, generator(1, "dealt"))
-    monkeypatch.setattr(resampling, "_EXACT", 1)
-    limit = statistics.dealt(sizes, total, generator(1, "dealt"))
-    for drawn in (exact, limit):
-        assert drawn.sum(axis=1) == pytest.approx(total)
-        assert drawn.mean(axis=0) == pytest.approx(sizes * 0.3, abs=2)
-    assert np.cov(limit.T) == pytest.approx(np.cov(exact.T), rel=0.1, abs=10)
+    for drawn in (exact, quick):
+        assert (drawn.sum(axis=1) == total).all()
+        assert (drawn == np.rint(drawn)).all()
+        assert (drawn >= 0).all()
+        assert (drawn <= sizes).all()
+        assert drawn.mean(axis=0) == pytest.approx(sizes * total / sizes.sum(), abs=1)
+    assert np.cov(quick.T) == pytest.approx(np.cov(exact.T), rel=0.1, abs=10)
+    monkeypatch.undo()
     billion = statistics.permutation_p(
         [300_000_000, 300_010_000], [1_000_000_000, 1_000_000_000], generator(1, "p")
     )
     assert billion == pytest.approx(0.63, abs=0.05)
+
+
+@pytest.mark.parametrize("successes", [5, 600_000_000, 2_000_000_005])
+def test_a_few_of_a_billion_are_dealt_as_if_put_back(successes):
+    """A group of ten, or five successes, or five failures: no exact draw, and no normal one either."""
+    sizes = np.array([1_000_000_000, 1_000_000_000, 10])
+    drawn = statistics.dealt(sizes, successes, generator(1, "few"))
+    assert (drawn.sum(axis=1) == successes).all()
+    share = successes / sizes.sum()
+    few = drawn[:, 2] if 5 < successes < 1e9 else np.minimum(drawn, sizes - drawn)[:, 0]
+    law = stats.binom(10, share) if 5 < successes < 1e9 else stats.binom(5, 0.5)
+    assert _distance(few, law) < 0.02
+
+
+@pytest.mark.parametrize(("n", "share"), [(450, 0.5), (2_200, 0.05), (21_000, 0.005)])
+def test_a_large_count_is_drawn_like_an_exact_one(n, share):
+    """The distance between the distribution functions is what 300,000 draws make it by chance."""
+    chance = 1.63 / math.sqrt(300_000)
+    binomial = draws.binomial(n, share, 300_000, generator(1, "binomial", n))
+    assert _distance(binomial, stats.binom(n, share)) < chance
+    left = np.full(300_000, round(5 * n * share), np.float64)
+    drawn = draws.hypergeometric(left, 5 * n, n, generator(1, "hypergeometric", n))
+    assert _distance(drawn, stats.hypergeom(5 * n, round(5 * n * share), n)) < 1.2 * chance
+
+
+def _distance(drawn, law):
+    values, counts = np.unique(drawn, return_counts=True)
+    return np.abs(np.cumsum(counts) / len(drawn) - law.cdf(values)).max()
 
 
 FULL = bool(os.environ.get("TESTS_FULL"))
