@@ -5,6 +5,7 @@ from django.urls import include, path
 from web.views import (
     audit,
     checks,
+    declarations,
     files,
     gate,
     home,
@@ -33,6 +34,12 @@ _pages = [
     path("reviews/<uuid:review_id>/withdraw/", reviews.withdraw, name="review-withdraw"),
     path("models/", models.models, name="models"),
     path("models/<slug:name>/", models.model, name="model"),
+    path("models/<slug:name>/not-collected/", declarations.not_collected, name="not-collected"),
+    path(
+        "not-collected/<uuid:declaration_id>/withdraw/",
+        declarations.withdraw,
+        name="declaration-withdraw",
+    ),
     path(_VERSION, versions.version, name="version"),
     path(f"{_VERSION}runs/", versions.runs, name="version-runs"),
     path(f"{_VERSION}submit/", versions.submit, name="version-submit"),

@@ -22,12 +22,13 @@ _TONES: Final[dict[Tone, str]] = {
     ),
     "caution": (
         "insufficient warn pending conditional expired lapsed waived suspected medium "
-        "satisfactory_with_findings grandfathered late fall_back"
+        "satisfactory_with_findings grandfathered late fall_back "
+        "proxied unsigned"
     ),
-    "active": "open queued running approve enforce champion requested frozen",
+    "active": "open queued running approve enforce champion requested frozen measured in_force",
     "quiet": (
         "retired withdrawn superseded cancelled not_approved dismissed observe low ended inactive "
-        "not_applicable no_new_deployment"
+        "not_applicable no_new_deployment not_collected"
     ),
 }
 _TONE_OF: Final[dict[str, Tone]] = {

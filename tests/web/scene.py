@@ -137,6 +137,7 @@ class Scene:
             "ended review": f"/reviews/{self.world.version.reviews.get().pk}/",
             "models": "/models/",
             "model": f"{home}/",
+            "not collected": f"{home}/not-collected/",
             "version": f"{home}/versions/1/",
             "second version": f"{home}/versions/2/",
             "runs": f"{home}/versions/2/runs/",

@@ -1,6 +1,7 @@
 """What people type. A form reads and keeps the words; whether they are right, the services say."""
 
 from web.forms.asking import AskCheck, AuditSearch, RequestReport
+from web.forms.data import DeclareNotCollected
 from web.forms.deciding import (
     AskWaiver,
     Classify,
@@ -33,6 +34,7 @@ __all__ = [
     "Classify",
     "Closure",
     "Conclude",
+    "DeclareNotCollected",
     "FindingForm",
     "GrantOn",
     "GrantRole",

@@ -4,12 +4,15 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import slugify
 
+from accounts.access import can
 from accounts.models import Role
+from accounts.web import actor_of
 from governance.models import Review, Suspension
 from registry.grants import grants_at
 from registry.models import Deployment, RegisteredModel, RoleGrant, Use, UseTier
 from web.pages import find, page, paged, seen, show
 from web.standings import standings_of_page
+from web.views.declarations import attributes
 
 
 @page()
@@ -70,6 +73,8 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "model": row,
         "uses": [(use, _tier(use)) for use in uses],
+        "attributes": attributes(request, row),
+        "may_declare": can(actor_of(request), "groups.declare", row),
         "stakeholders": row.stakeholders.filter(until=None),
         "roles": _roles(row),
         "page": versions,
