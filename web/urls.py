@@ -17,6 +17,7 @@ from web.views import (
     records,
     reports,
     reviews,
+    rollups,
     session,
     versions,
 )
@@ -57,6 +58,7 @@ _pages = [
     path("monitoring/", monitoring.monitoring, name="monitoring"),
     path("monitoring/monitors/<uuid:monitor_id>/", monitoring.monitor, name="monitor"),
     path("monitoring/monitors/<uuid:monitor_id>/arm/", monitoring.arm, name="monitor-arm"),
+    path("monitoring/monitors/<uuid:monitor_id>/roll-up/", rollups.roll_up, name="monitor-rollup"),
     path("monitoring/backtests/<uuid:backtest_id>/", monitoring.backtest, name="backtest"),
     path("monitoring/breaches/<uuid:breach_id>/", monitoring.breach, name="breach"),
     path(

@@ -152,6 +152,7 @@ class Scene:
             "decision": f"/gate/{self.decision.pk}/",
             "monitoring": "/monitoring/",
             "monitor": f"/monitoring/monitors/{self.monitor.pk}/",
+            "roll-up": f"/monitoring/monitors/{self.monitor.pk}/roll-up/",
             "backtest": f"/monitoring/backtests/{self.backtest.pk}/",
             "failed run": f"/check-runs/{self.failed.pk}/",
             "breach": f"/monitoring/breaches/{self.breach.pk}/",

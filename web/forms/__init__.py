@@ -1,7 +1,7 @@
 """What people type. A form reads and keeps the words; whether they are right, the services say."""
 
 from web.forms.asking import AskCheck, AuditSearch, RequestReport
-from web.forms.data import DeclareNotCollected
+from web.forms.data import DeclareNotCollected, RollUp
 from web.forms.deciding import (
     AskWaiver,
     Classify,
@@ -45,6 +45,7 @@ __all__ = [
     "Reason",
     "RequestReport",
     "Resolve",
+    "RollUp",
     "Sign",
     "SignIn",
     "Submit",

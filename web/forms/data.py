@@ -1,10 +1,12 @@
 """Data that are there, and data that are not: datasets, periods, attributes that nobody is asked for."""
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 
+from kernel.errors import Invalid
 from web.forms.fields import PlainForm, day_field, password_field, text_field
 
 
@@ -27,3 +29,24 @@ class DeclareNotCollected(PlainForm):
         super().__init__(*args, **kwargs)
         choices = [(name, name) for name in attributes]
         self.fields["attribute"].choices = choices  # type: ignore[attr-defined]
+
+
+class RollUp(PlainForm):
+    """A period of whole days in UTC, as the windows of monitors are."""
+
+    since = day_field("From the start of")
+    until = day_field("To the end of", "Only windows that lie wholly in the period are added up.")
+
+    def period(self) -> tuple[datetime, datetime]:
+        """The typed days as an interval that does not hold its end.
+
+        Raises:
+            Invalid: naming `until`: the calendar ends there.
+        """
+        first, last = self.cleaned_data["since"], self.cleaned_data["until"]
+        if last == date.max:
+            raise Invalid("is the last day of the calendar", field="until")
+        return (
+            datetime.combine(first, time.min, UTC),
+            datetime.combine(last + timedelta(days=1), time.min, UTC),
+        )

@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kernel.canonical import digest as digest_of
-from kernel.moments import now, rfc3339
+from kernel.moments import now, parse_rfc3339, rfc3339
 from reports import charts, numbers
 from reports.plots import BadPlot, read
 from web import results, vocabulary
@@ -115,6 +115,13 @@ def day(value: datetime | None, none: str = "–") -> SafeString:
         rfc3339(at),
         f"{at.day} {at:%b %Y}",
     )
+
+
+@register.simple_tag
+def period(since: str, until: str) -> SafeString:
+    """A stretch of time of a JSON document, by its days."""
+    ends = (parse_rfc3339(since, "since"), parse_rfc3339(until, "until"))
+    return format_html("{} to {}", *(day(one) for one in ends))
 
 
 _STEPS = ((86_400 * 365, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"))
