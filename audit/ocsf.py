@@ -33,6 +33,7 @@ _CLASSES: dict[str, tuple[int, int]] = {
 # The last word of an entry type, where it is one of Entity Management's activities.
 _ACTIVITIES: dict[str, int] = {
     **dict.fromkeys(("registered", "created", "added", "opened", "started", "issued"), 1),
+    "read": 2,
     **dict.fromkeys(("amended", "changed", "set", "closed", "ended", "retired"), 3),
     **dict.fromkeys(("erased", "revoked"), 4),
 }

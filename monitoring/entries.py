@@ -37,6 +37,15 @@ define(
 define(
     "monitoring.cube.erased", model=str, number=int, kind=str, cube_digest=str, public_digest=str
 )
+define(
+    "monitoring.cube.read",
+    model=str,
+    number=int,
+    kind=str,
+    cube_digest=str,
+    file=str,
+    digest=str,
+)
 define("monitoring.declaration.declared", model=str, statement_digest=str, until=str)
 define("monitoring.declaration.withdrawn", model=str, statement_digest=str, until=str)
 define(

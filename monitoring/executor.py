@@ -139,7 +139,7 @@ def job_of(run: CheckRun, workdir: Path) -> "CheckJob":
         reference_profile=_reference_profile(run),
         grade=grade,
         floor=settings.COUNTERSIGN.cell_floor,
-        shelf=settings.COUNTERSIGN.data_dir / "scored",
+        shelf=services.shelf(),
         as_of=rfc3339(run.requested_at),
         **scoring_of(run),
     )

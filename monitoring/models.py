@@ -217,12 +217,15 @@ class Measurement(models.Model):
 
 
 class CheckAttachment(models.Model):
-    """A file that a run made beside its cube: Evidently's report, predictions."""
+    """A file that a run made beside its cube: Evidently's report, reasons for single decisions."""
 
     run = models.ForeignKey(CheckRun, models.PROTECT, related_name="attachments")
     name = models.CharField(max_length=100)
     media_type = models.CharField(max_length=100)
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    restricted = models.BooleanField(
+        default=False, help_text="for those who may read the whole cube, and erased with it"
+    )
 
     class Meta:
         constraints: ClassVar = [

@@ -10,6 +10,8 @@ from kernel.moments import rfc3339
 from monitoring.models import Breach, CheckRun, CubeErasure, Grade, Measurement, Monitor
 from registry.models import Dataset, Environment, ModelVersion, Use
 
+WHOLE = "cube-whole.json"
+"""What the whole cube of a run is called among its files."""
 _ENDED = (CheckRun.State.SUCCEEDED, CheckRun.State.FAILED, CheckRun.State.CANCELLED)
 
 

@@ -21,7 +21,8 @@ def execute_check(run_id: str) -> None:
 
 @shared_task(name="monitoring.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> int:
-    """Find lost attempts and forgotten runs."""
+    """Find lost attempts and forgotten runs; forget scores that were kept long enough."""
+    services.forget_old_scores()
     return services.sweep(actor=Actor.system("checks"))
 
 

@@ -116,7 +116,10 @@ class CheckRunRetry(APIView):
 
 
 class CheckRunAttachment(APIView):
-    """A file that a run left. `cube.json` is the cube, without small counts if it holds any."""
+    """A file that a run left. `cube.json` is the cube, without small counts if it holds any.
+
+    A restricted one is read as the whole cube is.
+    """
 
     actions: ClassVar = {"GET": "model.read"}
 
@@ -129,6 +132,8 @@ class CheckRunAttachment(APIView):
         file = run.attachments.filter(name=name).first()
         if file is None:
             raise NotFound(f"the run has no attachment {name}")
+        if file.restricted:
+            services.read_restricted(run, name, actor=actor_of(request))
         return download(file.blob_id, file.name, file.media_type)
 
 

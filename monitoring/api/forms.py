@@ -196,6 +196,7 @@ class RunListed(serializers.ModelSerializer[CheckRun]):
     public_cube_digest = serializers.CharField(source="public_cube_id")
 
     class Meta:
+    restricted = serializers.BooleanField()
         model = CheckRun
         fields: ClassVar = [
             "id",

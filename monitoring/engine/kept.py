@@ -5,6 +5,9 @@ batch score it once, and the reference of a drift check is scored once for a yea
 kept is named by everything that decides it (artifact, input specification, data, filters, versions
 of the libraries), and its bytes by their SHA-256, which is verified before it is used. Whoever scores
 holds a lock meanwhile, so that checks that start together do not score the same twice.
+
+They are somebody's scores, row by row, so they are kept for `MOST_SECONDS` at most, and forgotten at
+once when the whole of a cube that rests on them is erased.
 """
 
 import contextlib
@@ -13,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ from monitoring.engine.sources import DataFile, verify_digest
 
 MOST_FILES = 200
 MOST_BYTES = 2 << 30
+MOST_SECONDS = 30 * 86_400
+"""Counted from when they were made, however often they were used since."""
 _PAUSE = 0.2
 _FORMAT = 1
 """Raised when what the sandbox writes changes its meaning."""
@@ -83,6 +88,8 @@ class Shelf:
         rows, said = self._files(name)
         try:
             about = json.loads(said.read_text())
+            if _too_old(rows):
+                return None
             _place(rows, target)
             verify_digest(target, about["digest"], "predictions")
             os.utime(said)
@@ -107,23 +114,42 @@ class Shelf:
             note = said.with_suffix(".note")
             note.write_text(json.dumps({"digest": digest, "answer": dict(answer)}))
             note.replace(said)
-            self._forget()
+            self.tidy()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove what is kept under these names; a name that is not there is no error."""
+        if self._folder is None:
+            return
+        for name in names:
+            self._remove(name)
 
     def _files(self, name: str) -> tuple[Path, Path]:
         assert self._folder is not None
         return self._folder / f"{name}.parquet", self._folder / f"{name}.json"
 
-    def _forget(self) -> None:
-        """Remove what was longest not used, beyond the bounds."""
-        assert self._folder is not None
-        notes = sorted(self._folder.glob("*.json"), key=lambda one: -one.stat().st_mtime)
-        total = 0
-        for place, note in enumerate(notes):
-            rows = note.with_suffix(".parquet")
-            total += rows.stat().st_size if rows.exists() else 0
-            if place >= MOST_FILES or total > MOST_BYTES:
-                for one in (note, rows, note.with_suffix(".lock")):
-                    one.unlink(missing_ok=True)
+    def tidy(self) -> None:
+        """Remove what is too old, and beyond the bounds what was longest not used."""
+        if self._folder is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            used = sorted((-one.stat().st_mtime, one) for one in self._folder.glob("*.json"))
+            total = 0
+            for place, (_, note) in enumerate(used):
+                rows = note.with_suffix(".parquet")
+                total += rows.stat().st_size if rows.exists() else 0
+                beyond = place >= MOST_FILES or total > MOST_BYTES
+                if beyond or not rows.exists() or _too_old(rows):
+                    self._remove(note.stem)
+
+    def _remove(self, name: str) -> None:
+        rows, said = self._files(name)
+        # Without its note nobody takes the file, whatever happens in between.
+        for one in (said, rows, rows.with_suffix(".lock")):
+            one.unlink(missing_ok=True)
+
+
+def _too_old(rows: Path) -> bool:
+    return time.time() - rows.stat().st_mtime > MOST_SECONDS
 
 
 def _place(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from dataclasses import field as given_by
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class Scored:
     """A dataset opened, with re-scored predictions if `model` is true.
 
     `verified` is true if the supplied predictions serve and the model was scored on a sample of the
-    rows. `predictions` is the file of re-scored ones.
+    rows. `predictions` is the file of re-scored ones; `kept` the names under which such predictions,
+    those of a comparator too, are kept for other checks.
     """
 
     source: Source
@@ -44,6 +46,7 @@ class Scored:
     differing: int = 0
     verified: bool = False
     predictions: Path | None = None
+    kept: set[str] = given_by(default_factory=set)
 
 
 def open_scored(
@@ -177,7 +180,7 @@ def _score(
     if artifact is None:
         raise Invalid("no model", field="artifact")
     home = workdir / f"sandbox-{field}"
-    answer, predictions = _answers(job, artifact, data, plain, home, progress)
+    answer, predictions, name = _answers(job, artifact, data, plain, home, progress)
     plain.close()
     source = open_source(data, workdir, field=field, limits=job.engine, predictions=predictions)
     if source.rows != plain.rows or answer["rows"] != plain.rows:
@@ -193,6 +196,7 @@ def _score(
         int(answer["repeated"]),
         int(answer["differing"]),
         predictions=predictions,
+        kept={name} if job.shelf else set(),
     )
 
 
@@ -305,6 +309,7 @@ def open_pair(
         detail = f"{comparator.name} cannot be compared with: {error.detail}"
         raise type(error)(detail, field="config.compare_with") from error
     answered.source.close()
+    scored.kept.update(answered.kept)
     assert answered.predictions is not None, "what was not supplied was scored"
     pair = workdir / "pair.parquet"
     answers.join(scored.predictions, answered.predictions, pair)
@@ -313,8 +318,9 @@ def open_pair(
 
 def _answers(
     job: CheckJob, artifact: Artifact, data: DataFile, plain: Source, home: Path, progress: Progress
-) -> tuple[dict[str, Any], Path]:
-    """What the sandbox says of a scoring and where the predictions are: made now, or kept."""
+) -> tuple[dict[str, Any], Path, str]:
+    """What the sandbox says of a scoring and where the predictions are: made now, or kept under the
+    name."""
     spec = job.input_spec
     if spec is None:
         raise Invalid("scoring a model needs its input spec", field="input_spec")
@@ -326,13 +332,12 @@ def _answers(
         if kept is not None:
             # The artifact of this run is pinned too, though its bytes were opened before.
             verify_digest(artifact.path, artifact.digest, "artifact")
-            return {**kept, "isolation": {**kept["isolation"], "scored": "for an earlier check"}}, (
-                predictions
-            )
+            isolation = {**kept["isolation"], "scored": "for an earlier check"}
+            return {**kept, "isolation": isolation}, predictions, name
         task = prepare(job, artifact, plain, home)
         answer = sandbox.run_child({**task, "operation": "score"}, home, job.sandbox, progress)
         shelf.keep(name, predictions, answer)
-    return answer, predictions
+    return answer, predictions, name
 
 
 def _disagreements(source: Source, mapping: ColumnMapping) -> list[Note]:

@@ -129,18 +129,24 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that a run leaves as evidence beside its cube."""
+    """A file that a run leaves as evidence beside its cube.
+
+    A `restricted` one tells of single rows: it is for those who may read the whole cube, and is erased
+    with it.
+    """
 
     name: str
     media_type: str
     content: bytes
 
 
+    restricted: bool = False
 @dataclass(frozen=True)
 class CheckOutcome:
     """Everything a run leaves. The same job gives the same `cube_digest` and `measurements`.
 
-    `public_cube` is what everybody may see of a cube that holds small counts; None if it holds none.
+    `public_cube` is what everybody may see of a cube that holds small counts, or stands beside a
+    restricted attachment; None if nothing is restricted.
     """
 
     kind: str
@@ -170,7 +176,12 @@ class CheckOutcome:
             "plots": [one.to_json() for one in self.plots],
             "notes": [one.to_json() for one in self.notes],
             "attachments": [
-                {"name": one.name, "media_type": one.media_type, "bytes": len(one.content)}
+                {
+                    "name": one.name,
+                    "media_type": one.media_type,
+                    "bytes": len(one.content),
+                    "restricted": one.restricted,
+                }
                 for one in self.attachments
             ],
             "engine": self.engine,

@@ -7,17 +7,18 @@ attachments to `out/`.
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 from kernel.errors import CountersignError, Invalid
 from monitoring.engine import cube, privacy, sources
 from monitoring.engine.job import GRADES, KINDS, CheckJob
 from monitoring.engine.loaders import LIBRARIES
-from monitoring.engine.rescoring import Progress
+from monitoring.engine.rescoring import Progress, Scored
 from monitoring.engine.results import CheckOutcome, Grade
 from monitoring.engine.work import Clock, model_of
 
@@ -90,9 +91,16 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         seed=job.effective_seed(),
         rows=worked.rows,
         timings=clock.timings,
-        sandbox=next((one.isolation for one in worked.scored if one.isolation), {}),
+        sandbox=_sandbox(worked.scored),
         public_cube=cube.seal(shown)[0] if shown is not None else None,
     )
+def _sandbox(scored: Sequence[Scored]) -> dict[str, Any]:
+    """How the model was confined, and the names of kept predictions that the run made or used."""
+    found = next((dict(one.isolation) for one in scored if one.isolation), {})
+    names = sorted(set().union(*(one.kept for one in scored)))
+    return {**found, "kept": names} if names else found
+
+
 
 
 def _within_reach(job: CheckJob, workdir: Path) -> CheckJob:

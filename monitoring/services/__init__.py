@@ -3,7 +3,13 @@
 from monitoring.services.backtests import request_backtest
 from monitoring.services.batches import record_batch
 from monitoring.services.breaches import open_breach, resolve_breach
-from monitoring.services.cubes import erase_cube
+from monitoring.services.cubes import (
+    Restricted,
+    erase_cube,
+    forget_old_scores,
+    read_restricted,
+    shelf,
+)
 from monitoring.services.declarations import declare_not_collected, withdraw_declaration
 from monitoring.services.judging import judge_failure, judge_run
 from monitoring.services.monitors import (
@@ -35,6 +41,7 @@ __all__ = [
     "LEASE",
     "MAX_ATTEMPTS",
     "RESEND_AFTER",
+    "Restricted",
     "arm_monitor",
     "backfill_monitor",
     "begin_monitor",
@@ -48,10 +55,12 @@ __all__ = [
     "fail_run",
     "finish_monitor",
     "finish_run",
+    "forget_old_scores",
     "heartbeat",
     "judge_failure",
     "judge_run",
     "open_breach",
+    "read_restricted",
     "record_batch",
     "request_backtest",
     "request_check",
@@ -59,6 +68,7 @@ __all__ = [
     "retry_run",
     "roll_up",
     "run_due_monitors",
+    "shelf",
     "start_monitor",
     "sweep",
     "withdraw_declaration",

@@ -28,6 +28,7 @@ class KeptFile:
     name: str
     media_type: str
     stored: Stored
+    restricted: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def store_files(outcome: "CheckOutcome") -> Kept:
             one.name,
             one.media_type,
             put(io.BytesIO(one.content), limit=limit, field=f"attachments.{one.name}"),
+            one.restricted,
         )
         for one in outcome.attachments
     ]
@@ -96,7 +98,11 @@ def keep(run: CheckRun, kept: Kept, *, at: datetime, actor: Actor) -> None:
     )
     for file in kept.files:
         CheckAttachment.objects.create(
-            run=run, name=file.name, media_type=file.media_type, blob=blob_of(file.stored, at)
+            run=run,
+            name=file.name,
+            media_type=file.media_type,
+            blob=blob_of(file.stored, at),
+            restricted=file.restricted,
         )
     revision = run.version.revision
     if run.purpose == CheckRun.Purpose.VALIDATION and not run.is_addendum:

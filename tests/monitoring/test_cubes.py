@@ -1,17 +1,19 @@
 """Whole cubes are for few eyes and can be erased; months are made of days; runs serve as references."""
 
+import itertools
 import json
 from datetime import timedelta
 
 import pytest
 
-from accounts.access import can
 from accounts.models import Role
 from audit.writing import Refused
 from kernel import canonical
-from kernel.errors import Conflict, Invalid, Unprocessable
+from kernel.errors import Conflict, Invalid, NotFound, Unprocessable
 from monitoring import executor, selectors, services
+from monitoring.engine.results import Attachment
 from monitoring.models import CheckRun, CubeErasure, Window
+from registry.services import grant_role
 from registry.store import open_blob, store
 from tests import factories
 from tests.monitoring import helpers
@@ -20,15 +22,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 API = "/api/v1"
 
 
-def finished(*, public: bytes | None = b'{"floor":11}', **fields):
-    run = helpers.request(**fields)
+def finished(*, public: bytes | None = b'{"floor":11}', **told):
+    run = helpers.request()
     cube = canonical.dumps({"run": str(run.pk)})
-    result = helpers.outcome(kind=run.kind, cube=cube, public_cube=public)
+    result = helpers.outcome(kind=run.kind, cube=cube, public_cube=public, **told)
     return helpers.finish(run, result)
 
 
 def _bearer(role):
     return {"headers": factories.bearer(factories.make_user(None, role))}
+
+
+def validator():
+    return factories.actor_of(factories.make_user(None, Role.VALIDATOR))
 
 
 def administrator():
@@ -46,6 +52,30 @@ class TestErasure:
         (entry,) = helpers.entries("monitoring.cube.erased", run.pk)
         assert entry.public["cube_digest"] == run.cube_id
         assert "law" not in json.dumps(entry.public)
+
+    def test_the_scores_that_the_run_kept_go_with_it(self):
+        run = finished(sandbox={"kept": ["a" * 64, "b" * 64]})
+        services.shelf().mkdir(parents=True, exist_ok=True)
+        files = {
+            name: [services.shelf() / f"{name * 64}.{kind}" for kind in ("json", "parquet")]
+            for name in "abc"
+        }
+        for one in itertools.chain(*files.values()):
+            one.write_bytes(b"{}")
+        services.erase_cube(run, reason="the law asks", actor=administrator())
+        left = {name for name, both in files.items() if any(one.exists() for one in both)}
+        assert left == {"c"}
+
+    def test_what_tells_of_single_rows_goes_with_it(self):
+        rows = Attachment("rows.json", "application/json", b"[1]", restricted=True)
+        chart = Attachment("chart.html", "text/html", b"<p>")
+        run = finished(attachments=[rows, chart])
+        blobs = {one.name: one.blob_id for one in run.attachments.all()}
+        services.erase_cube(run, reason="the law asks", actor=administrator())
+        assert not store().has(blobs["rows.json"])
+        assert store().has(blobs["chart.html"])
+        with pytest.raises(NotFound):
+            services.read_restricted(run, "rows.json", actor=validator())
 
     def test_it_is_erased_once(self):
         run = finished()
@@ -88,11 +118,68 @@ class TestErasure:
         assert store().has(second.cube_id)
 
 
-@pytest.mark.parametrize("role", list(Role), ids=str)
-def test_who_reads_whole_cubes(role):
-    actor = factories.actor_of(factories.make_user(None, role))
-    allowed = role in (Role.VALIDATOR, Role.RISK_OFFICER, Role.AUDITOR)
-    assert bool(can(actor, "cube.read", finished())) is allowed
+ROWS = Attachment("rows.json", "application/json", b"[1]", restricted=True)
+
+
+class TestReading:
+    @pytest.mark.parametrize("role", list(Role), ids=str)
+    @pytest.mark.parametrize("name", ["cube-whole.json", "rows.json"])
+    def test_who_reads_what_is_restricted_is_on_record(self, role, name):
+        run = finished(attachments=[ROWS])
+        actor = factories.actor_of(factories.make_user(None, role))
+        if role in (Role.VALIDATOR, Role.RISK_OFFICER, Role.AUDITOR):
+            found = services.read_restricted(run, name, actor=actor)
+            (entry,) = helpers.entries("monitoring.cube.read", run.pk)
+            assert entry.content["actor"]["ref"] == str(actor.pseudonym)
+            assert (entry.public["file"], entry.public["digest"]) == (name, found.digest)
+            assert entry.public["cube_digest"] == run.cube_id
+            assert store().has(found.digest)
+            assert not helpers.entries("audit.write.refused")
+        else:
+            with pytest.raises(Refused):
+                services.read_restricted(run, name, actor=actor)
+            (entry,) = helpers.entries("audit.write.refused")
+            assert entry.public["operation"].endswith("read_restricted")
+            assert not helpers.entries("monitoring.cube.read")
+
+    def test_a_validator_of_this_model_alone_reads_it(self, client):
+        run = finished()
+        person = factories.make_user(None)
+        grant_role(person, "validator", run.version.model, actor=administrator())
+        path = f"{API}/check-runs/{run.pk}/cube/"
+        assert client.get(path, headers=factories.bearer(person)).status_code == 200
+        assert len(helpers.entries("monitoring.cube.read", run.pk)) == 1
+
+    def test_pages_and_api_alike(self, client):
+        run = finished(attachments=[ROWS])
+        places = {
+            name: (f"{API}/check-runs/{run.pk}/{told}/", f"/check-runs/{run.pk}/files/{name}")
+            for name, told in (
+                ("cube.json", "attachments/cube.json"),
+                ("cube-whole.json", "cube"),
+                ("rows.json", "attachments/rows.json"),
+            )
+        }
+        for role, allowed in ((Role.AUDITOR, True), (Role.DEVELOPER, False)):
+            person = factories.make_user(None, role)
+            client.force_login(person)
+            for name, (rest, page) in places.items():
+                for path, more in ((rest, {"headers": factories.bearer(person)}), (page, {})):
+                    told = client.get(path, **more)
+                    public = name == "cube.json"
+                    assert told.status_code == (200 if allowed or public else 403), path
+        read = [one.public["file"] for one in helpers.entries("monitoring.cube.read", run.pk)]
+        assert read == ["cube-whole.json", "cube-whole.json", "rows.json", "rows.json"]
+        assert len(helpers.entries("audit.write.refused")) == 4
+
+    def test_what_is_not_there_is_not_found_and_leaves_no_entry(self):
+        run = finished()
+        with pytest.raises(NotFound):
+            services.read_restricted(run, "rows.json", actor=validator())
+        services.erase_cube(run, reason="asked", actor=administrator())
+        with pytest.raises(NotFound):
+            services.read_restricted(run, actor=validator())
+        assert not helpers.entries("monitoring.cube.read")
 
 
 class TestApi:

@@ -44,7 +44,7 @@ def test_the_page_of_a_run(client):
     assert "&lt;11" in seen
     assert "estimated" in seen
     assert "cube-whole.json" not in seen
-    assert client.get(f"/check-runs/{run.pk}/files/cube-whole.json").status_code == 404
+    assert client.get(f"/check-runs/{run.pk}/files/cube-whole.json").status_code == 403
     seen = page(Role.AUDITOR, run, client)
     assert "cube-whole.json" in seen
     root = factories.actor_of(factories.make_user(None, Role.ADMINISTRATOR))

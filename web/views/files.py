@@ -6,10 +6,10 @@ from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 
-from accounts.access import can
 from accounts.web import actor_of
 from monitoring.models import CheckRun
-from monitoring.selectors import erasure_of
+from monitoring.selectors import WHOLE
+from monitoring.services import read_restricted
 from registry.models import Evidence
 from registry.store import open_blob
 from web.pages import find, page
@@ -17,7 +17,6 @@ from web.pages import find, page
 # Up to here the bytes are hashed again before they leave.
 VERIFIED = 64 * 1024**2
 CUBE = "cube.json"
-WHOLE = "cube-whole.json"
 
 
 @page()
@@ -31,19 +30,23 @@ def evidence(request: HttpRequest, evidence_id: UUID) -> HttpResponse:
 def attachment(request: HttpRequest, run_id: UUID, name: str) -> HttpResponse:
     """A file that a check left; `cube.json` is the cube that its measurements were computed from.
 
-    If that holds small counts, `cube.json` is without them, and the whole is for those who may see it.
+    If that holds small counts, `cube.json` is without them. The whole and what else is restricted are
+    for those who may see it, on record.
     """
-    run = find(CheckRun.objects.select_related("cube", "public_cube"), request, pk=run_id)
+    run = find(
+        CheckRun.objects.select_related("version__model", "cube", "public_cube"), request, pk=run_id
+    )
     cube = run.public_cube or run.cube
     if name == CUBE and cube is not None:
         return _download(cube.pk, name, "application/json", cube.size)
     if name == WHOLE and run.cube is not None:
-        if not can(actor_of(request), "cube.read", run) or erasure_of(run) is not None:
-            raise Http404("the run shows no such file")
+        read_restricted(run, actor=actor_of(request))
         return _download(run.cube.pk, name, "application/json", run.cube.size)
     row = run.attachments.select_related("blob").filter(name=name).first()
     if row is None:
         raise Http404("the run has no such file")
+    if row.restricted:
+        read_restricted(run, name, actor=actor_of(request))
     return _download(row.blob_id, row.name, row.media_type, row.blob.size)
 
 

@@ -1,6 +1,7 @@
 """Predictions are kept for the next check of the same model and data, and for no other."""
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from monitoring.engine import sandbox
 from monitoring.engine.job import CheckJob
-from monitoring.engine.kept import Shelf, name_of
+from monitoring.engine.kept import MOST_SECONDS, Shelf, name_of
 from monitoring.engine.run import run_check
 from tests.monitoring.engine import making
 
@@ -49,6 +50,9 @@ def test_two_checks_of_one_file_score_it_once_and_say_the_same(lending, tmp_path
     assert first.grade == second.grade == "re-performed"
     assert len({one.cube_digest for one in (first, second, third)}) == 1
     assert second.sandbox["scored"] == "for an earlier check"
+    name = name_of(kept.artifact, kept.input_spec.to_json(), kept.dataset)
+    assert first.sandbox["kept"] == second.sandbox["kept"] == [name]
+    assert "kept" not in third.sandbox
     assert "scored" not in first.sandbox
 
 
@@ -87,3 +91,46 @@ def test_what_was_longest_not_used_is_forgotten(tmp_path, monkeypatch):
             os.utime(note, (stat.st_atime - 1, stat.st_mtime - 1))
     assert shelf.take("a", tmp_path / "got") is None
     assert shelf.take("c", tmp_path / "got") == {"rows": 1}
+
+
+def test_a_run_names_all_the_scores_that_it_kept(tmp_path):
+    columns = making.loans()
+    data = making.write(tmp_path / "loans.parquet", columns)
+    other = making.write(tmp_path / "before.parquet", making.loans(seed=6))
+    model = making.train_xgboost(tmp_path / "model.json", columns)
+    second = making.train_xgboost(tmp_path / "second.json", making.loans(seed=7))
+    told = making.loan_job("drift", data, model, reference=making.data_file(other))
+    job = replace(CheckJob.from_json(told), shelf=tmp_path / "shelf")
+    drift = outcome(job, tmp_path / "1")
+    against = {
+        "name": "2",
+        "artifact": {
+            "path": str(second),
+            "digest": making.sha256(second),
+            "format": "xgboost_json",
+        },
+        "input_spec": making.SPEC,
+    }
+    told = making.loan_job("performance", data, model, comparator=against)
+    paired = outcome(replace(CheckJob.from_json(told), shelf=tmp_path / "shelf"), tmp_path / "2")
+    stored = {one.stem for one in (tmp_path / "shelf").glob("*.parquet")}
+    assert len(drift.sandbox["kept"]) == len(paired.sandbox["kept"]) == 2
+    assert {*drift.sandbox["kept"], *paired.sandbox["kept"]} == stored
+    Shelf(tmp_path / "shelf").forget(drift.sandbox["kept"])
+    left = {one.stem for one in (tmp_path / "shelf").iterdir()}
+    assert left == set(paired.sandbox["kept"]) - set(drift.sandbox["kept"])
+    Shelf(tmp_path / "shelf").forget(["not there"])
+
+
+def test_scores_are_kept_for_a_month_however_often_they_are_used(tmp_path):
+    shelf, made = Shelf(tmp_path / "shelf"), tmp_path / "made"
+    made.write_bytes(b"rows")
+    for name in ("old", "new"):
+        shelf.keep(name, made, {"rows": 1})
+    aged = time.time() - MOST_SECONDS - 1
+    os.utime(tmp_path / "shelf" / "old.parquet", (aged, aged))
+    assert shelf.take("old", tmp_path / "got") is None
+    assert shelf.take("new", tmp_path / "got") == {"rows": 1}
+    shelf.tidy()
+    assert {one.stem for one in (tmp_path / "shelf").iterdir()} == {"new"}
+    Shelf(tmp_path / "nowhere").tidy()
