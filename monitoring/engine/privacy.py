@@ -7,10 +7,8 @@ a digest over few unknown counts can be found by trying, the whole cube also hol
 those can compute who have the data: a digest of the data's bytes under another prefix.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from monitoring.engine.column_profiles import NumericProfile, read
@@ -20,7 +18,6 @@ from monitoring.engine.results import TOO_FEW_TO_SHOW, MeasurementValue, Note, P
 
 SCHEMA = "countersign.cube.public/1"
 SCORE_BINS = 20
-_BLIND = b"countersign blind\0"
 _OPEN = (
     "schema",
     "kind",
@@ -35,15 +32,6 @@ _OPEN = (
     "compared_with",
 )
 """Parts of a cube that hold no counts of groups."""
-
-
-def blind_of(path: Path) -> str:
-    """What only a holder of the data can compute."""
-    digest = hashlib.sha256(_BLIND)
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def marker(floor: int) -> str:

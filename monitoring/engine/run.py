@@ -68,9 +68,7 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     }
     if job.reference_profile is not None:
         document["reference_profile"] = job.reference_profile.identity()
-    if isinstance(job.dataset, sources.DataFile):
-        document["blind"] = privacy.blind_of(job.dataset.path)
-    elif (blind := sources.blind_of(job.dataset)) is not None:
+    if (blind := sources.blind_of(job.dataset)) is not None:
         document["blind"] = blind
     data, digest = cube.seal(document)
     shown = privacy.public(document, digest, job.floor)
@@ -94,13 +92,13 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         sandbox=_sandbox(worked.scored),
         public_cube=cube.seal(shown)[0] if shown is not None else None,
     )
+
+
 def _sandbox(scored: Sequence[Scored]) -> dict[str, Any]:
     """How the model was confined, and the names of kept predictions that the run made or used."""
     found = next((dict(one.isolation) for one in scored if one.isolation), {})
     names = sorted(set().union(*(one.kept for one in scored)))
     return {**found, "kept": names} if names else found
-
-
 
 
 def _within_reach(job: CheckJob, workdir: Path) -> CheckJob:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kernel.errors import CountersignError
+from monitoring.engine.sources import files, tables
 from monitoring.engine.sources.data import FORMATS, Data, DataFile, DataTable, data_from_json
 from monitoring.engine.sources.files import digest_of, open_file, unreadable, verify_digest
 from monitoring.engine.sources.filters import Filter, kind_of
 from monitoring.engine.sources.opened import ROW, EngineLimits, Source
-from monitoring.engine.sources.tables import MOST_PULLED, blind_of, open_table, snapshot
+from monitoring.engine.sources.tables import MOST_PULLED, open_table, snapshot
 from monitoring.engine.sources.texts import text_of
 from registry.sources import backends, catalogue
 
@@ -82,6 +83,11 @@ def localized(
             return snapshot(source, workdir / f"{field}.pulled.parquet", most=sample)
     finally:
         source.close()
+
+
+def blind_of(data: Data) -> str | None:
+    """A number that only who has the rows can know; None of rows that no digest pins."""
+    return files.blind_of(data) if isinstance(data, DataFile) else tables.blind_of(data)
 
 
 def engine_of(data: Data) -> str:

@@ -5,10 +5,12 @@ work directory, so that each row has one number that never changes.
 """
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernel.errors import Invalid, Unprocessable
+from kernel.errors import CountersignError, Invalid, Unprocessable
+from monitoring.engine.sources import blinds
 from monitoring.engine.sources.data import DataFile
 from monitoring.engine.sources.filters import filtered, kind_of
 from monitoring.engine.sources.opened import ROW, EngineLimits, Source, stream
@@ -24,25 +26,43 @@ _MOST_ROWS = 2**40
 def digest_of(path: Path) -> str:
     """The SHA-256 of a file, read block by block."""
     hasher = hashlib.sha256()
-    with path.open("rb") as stream_:
-        while block := stream_.read(_HASH_BLOCK):
-            hasher.update(block)
+    _hash(path, hasher)
     return hasher.hexdigest()
 
 
-def verify_digest(path: Path, digest: str, field: str) -> None:
-    """Hash the file.
+def verify_digest(path: Path, digest: str, field: str, *more: "hashlib._Hash") -> None:
+    """Hash the file, and into `more` too.
 
     Raises:
         Invalid: if there is no such file.
         Unprocessable: if its bytes are not those of `digest`.
     """
+    hasher = hashlib.sha256()
     try:
-        found = digest_of(path)
+        _hash(path, hasher, *more)
     except OSError as error:
         raise Invalid("the file cannot be read", field=f"{field}.path") from error
+    found = hasher.hexdigest()
     if found != digest:
         raise Unprocessable(f"the file's SHA-256 is {found}, not {digest}", field=f"{field}.digest")
+
+
+def _hash(path: Path, *hashers: "hashlib._Hash") -> None:
+    with path.open("rb") as stream_:
+        while block := stream_.read(_HASH_BLOCK):
+            for hasher in hashers:
+                hasher.update(block)
+
+
+def blind_of(data: DataFile, field: str = "dataset") -> str:
+    """A digest of the file's bytes that only who has them can compute; see `blinds`."""
+    return blinds.kept(data.digest) or _verify(data, field)
+
+
+def _verify(data: DataFile, field: str) -> str:
+    blind = hashlib.sha256(blinds.PREFIX)
+    verify_digest(data.path, data.digest, field, blind)
+    return blinds.keep(data.digest, blind.hexdigest())
 
 
 def open_file(
@@ -59,20 +79,20 @@ def open_file(
         Invalid: the file is not of its format, or a filter names an unknown column.
         Unprocessable: its bytes are not those of its digest.
     """
-    verify_digest(data.path, data.digest, field)
     limits = limits or EngineLimits()
-    path = data.path.resolve()
-    try:
-        check = datafiles.check_csv if data.format == "csv" else datafiles.check_parquet
-        check(path)
-    except datafiles.Malformed as error:
-        raise Invalid(f"the file cannot be read: {error}", field=field) from None
-    if data.format == "csv":
-        path = _csv_to_parquet(path, workdir / f"{data.digest}.parquet", field, limits)
+    given = data.path.resolve()
+    path = workdir / f"{data.digest}.parquet" if data.format == "csv" else given
     paths = [path, *([predictions.resolve()] if predictions else [])]
-    backend = connect_locked(paths, limits)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # Hashing waits for nothing, and starting DuckDB for a core.
+        verified = beside.submit(_verify, data, field)
+        backend = connect_locked(paths, limits)
     try:
-        table = _read(backend, path, field)
+        verified.result()
+        _check_format(given, data.format, field)
+        if data.format == "csv":
+            _csv_to_parquet(given, path, field, limits)
+        table, rows = _read(backend, path, field)
         schema = {name: kind_of(dtype) for name, dtype in table.schema().items() if name != ROW}
         if not schema:
             raise Invalid("the file has no columns", field=field)
@@ -80,14 +100,23 @@ def open_file(
         if predictions is not None:
             scored = backend.read_parquet(str(paths[1]))
             table = table.inner_join(scored, ROW)
-        rows = int(table.count().to_pyarrow().as_py())
-    except Invalid:
+        if data.filters or predictions is not None:
+            rows = int(table.count().to_pyarrow().as_py())
+    except CountersignError:
         backend.disconnect()
         raise
     except Exception as error:
         backend.disconnect()
         raise unreadable(error, field) from error
     return Source(table, schema, rows, data.identity(), backend)
+
+
+def _check_format(path: Path, format: str, field: str) -> None:
+    check = datafiles.check_csv if format == "csv" else datafiles.check_parquet
+    try:
+        check(path)
+    except datafiles.Malformed as error:
+        raise Invalid(f"the file cannot be read: {error}", field=field) from None
 
 
 def connect_locked(paths: list[Path], limits: EngineLimits) -> Any:
@@ -119,35 +148,41 @@ def connect_locked(paths: list[Path], limits: EngineLimits) -> Any:
     return backend
 
 
-def _read(backend: Any, path: Path, field: str) -> "ir.Table":
+def _read(backend: Any, path: Path, field: str) -> tuple["ir.Table", int]:
+    """The rows of a parquet file and how many they are."""
     try:
-        _check_schema(path)
+        rows = _check_footer(path)
     except datafiles.Malformed as error:
         raise Invalid(f"the file cannot be read: {error}", field=field) from None
     table: ir.Table = backend.read_parquet(str(path), file_row_number=True)
-    return table.rename({ROW: "file_row_number"})
+    return table.rename({ROW: "file_row_number"}), rows
 
 
-def _check_schema(path: Path) -> None:
-    """Arrow reads the footer first: it refuses a schema that is nested without end."""
+def _check_footer(path: Path) -> int:
+    """Arrow reads the footer first: it refuses a schema that is nested without end. Returns the rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
             datafiles.check_names(file.schema_arrow.names)
-            if file.metadata.num_rows > _MOST_ROWS or file.metadata.num_rows < 0:
+            rows = int(file.metadata.num_rows)
+            groups = (file.metadata.row_group(at) for at in range(file.metadata.num_row_groups))
+            if not 0 <= rows <= _MOST_ROWS:
                 raise datafiles.Malformed("it claims more rows than any file has")
+            if rows != sum(group.num_rows for group in groups):
+                raise datafiles.Malformed("its parts have not the rows that it claims")
+            return rows
     except (pa.ArrowException, OSError) as error:
         raise datafiles.Malformed(f"its footer is malformed ({type(error).__name__})") from None
 
 
-def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) -> Path:
+def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if target.exists():
-        return target
+        return
     backend = connect_locked([path], limits)
     part = target.with_suffix(".part")
     try:
@@ -177,7 +212,6 @@ def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) 
     finally:
         backend.disconnect()
     part.replace(target)
-    return target
 
 
 def unreadable(error: Exception, field: str) -> Invalid:

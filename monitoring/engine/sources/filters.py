@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 class Filter:
     """Keep the rows whose `column` equals `equals`, or lies in [`least`, `below`).
 
-    A row with a missing value is not kept.
+    A row with a missing value is not kept. With `instants` the column must be one of time: texts that
+    look like times are in another order than the times.
     """
 
     column: str
     equals: Scalar | None = None
     least: float | str | None = None
     below: float | str | None = None
+    instants: bool = False
 
     @classmethod
     def from_json(cls, value: object, path: str) -> "Filter":
-        fields = Fields(value, path, ("column", "equals", "least", "below"))
+        fields = Fields(value, path, ("column", "equals", "least", "below", "instants"))
         column = fields.text("column")
+        instants = fields.flag("instants", False)
         given = {
             key: scalar(fields.raw(key), fields.name(key))
             for key in ("equals", "least", "below")
@@ -37,7 +40,7 @@ class Filter:
             raise Invalid("give either equals, or least and/or below", field=path)
         if isinstance(given.get("least"), bool) or isinstance(given.get("below"), bool):
             raise Invalid("a range needs numbers or texts", field=path)
-        return cls(column, **given)
+        return cls(column, **given, instants=instants)
 
     @classmethod
     def all_from_json(cls, fields: Fields) -> tuple["Filter", ...]:
@@ -53,6 +56,7 @@ class Filter:
             "equals": self.equals,
             "least": self.least,
             "below": self.below,
+            **({"instants": True} if self.instants else {}),
         }
 
 
@@ -82,6 +86,8 @@ def filtered(
         if one.column not in schema:
             raise Invalid(f"the data has no column {one.column!r}", field=where)
         column, kind = table[one.column], schema[one.column]
+        if one.instants and kind != "time":
+            raise Invalid(f"column {one.column!r} is {kind}, and holds no times", field=where)
         for value in (one.equals, one.least, one.below):
             if value is not None and not _fits(kind, value):
                 raise Invalid(f"column {one.column!r} is {kind}, not like {value!r}", field=where)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import Conflict, Invalid, Unprocessable
+from monitoring.engine.sources import blinds
 from monitoring.engine.sources.data import DataFile, DataTable
 from monitoring.engine.sources.filters import filtered, kind_of
 from monitoring.engine.sources.opened import Source, stream
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 MOST_PULLED = 5_000_000
 """Rows that are pulled to be scored; a larger table's model is scored on a file of a sample."""
 _ORDER = "countersign_order"
-_BLINDS: dict[str, str] = {}
-"""What only who has the rows can know, by the digest of the rows that were verified."""
 
 
 def open_table(data: DataTable, *, field: str = "dataset") -> Source:
@@ -69,12 +68,12 @@ def _verify(data: DataTable, backend: Any, table: "ir.Table", field: str) -> Non
             f"is {found.digest}, not {data.digest}",
             field=f"{field}.digest",
         )
-    _BLINDS[data.digest] = found.blind
+    blinds.keep(data.digest, found.blind)
 
 
 def blind_of(data: DataTable) -> str | None:
     """A number that only who has the rows can know; None before they were verified, or unpinned."""
-    return _BLINDS.get(data.digest) if data.pinned else None
+    return blinds.kept(data.digest) if data.pinned else None
 
 
 def snapshot(source: Source, path: Path, *, most: int | None = None) -> DataFile:
