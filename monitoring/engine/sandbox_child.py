@@ -73,6 +73,9 @@ def _perform(task: Mapping[str, Any], workdir: Path, places: Places) -> dict[str
     importlib.import_module(loaders.LIBRARIES[declared])
     if task["operation"] == "explain" and declared not in _WITHOUT_SKLEARN:
         importlib.import_module("shap")
+    if task["operation"] == "explain" and declared == "onnx":
+        # Explains the trees of a graph.
+        importlib.import_module("lightgbm")
     refuse_actions(places)
     number = spec.gives_number and task["operation"] == "score"
     wanted = loaders.NUMBER if number else spec.positive_index
