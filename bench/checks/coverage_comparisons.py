@@ -12,7 +12,7 @@ from monitoring.engine.checks.fairness.counting import denominator, figure, part
 from monitoring.engine.checks.tables import Confusion
 from monitoring.engine.cube import Cell, Contingency
 from monitoring.engine.statistics import Interval
-from monitoring.fairness_metrics import COMPARISONS, RATES
+from monitoring.metrics.fairness import COMPARISONS, RATES
 
 LARGE = 1_000_000_000
 

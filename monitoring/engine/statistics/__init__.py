@@ -11,8 +11,9 @@ from monitoring.engine.statistics.base import (
 )
 from monitoring.engine.statistics.categories import chi_square_two_sample
 from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
+from monitoring.engine.statistics.permutations import Dealt, permutation_p
 from monitoring.engine.statistics.proportions import mean_interval, newcombe, wilson
-from monitoring.engine.statistics.resampling import dealt, multinomial, percentile, permutation_p
+from monitoring.engine.statistics.resampling import dealt, multinomial, percentile
 from monitoring.engine.statistics.spreads import (
     around,
     katz,
@@ -26,6 +27,7 @@ __all__ = [
     "REPLICATES",
     "Area",
     "Counts",
+    "Dealt",
     "Floats",
     "Interval",
     "area_under_curve",

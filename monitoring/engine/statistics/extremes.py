@@ -7,10 +7,15 @@ estimate with an error, and the interval is found from its two sides.
 Below, the largest lower end of the contrasts counts, at a critical value for their joint
 deviation: of all contrasts for the question whether there is any difference (a max-t test at the
 whole error), and else of those alone that the data leave in question as the largest (moment
-selection; Andrews and Soares 2010). Above, the largest upper end counts, with the critical value
-that a bootstrap of the whole configuration needs, and never less than the one-sided normal one.
-Close to 0 the upper end cannot fail, so that there the lower one has all of the error (the
-unified approach of Feldman and Cousins 1998 does so for one normal mean).
+selection; Andrews and Soares 2010). Above, the largest upper end counts, with a critical value
+halfway between the two-sided normal one and the one that a bootstrap of the whole configuration
+needs, which is too small for differences that nearly tie.
+
+Where several contrasts tie the upper end hardly ever fails: all of them would have to be too small
+at once. The lower end then has the error that this leaves, but never more than half of it for the
+leading contrast by itself, which alone may be the largest. Close to 0 the upper end cannot fail,
+so that there the lower one has all of the error (the unified approach of Feldman and Cousins 1998
+does so for one normal mean).
 """
 
 from collections.abc import Callable, Sequence
@@ -126,21 +131,30 @@ def largest(families: list[Contrasts], level: float) -> Interval:
     The lower end is 0 if and only if the joint test of no difference is kept at `1 - level`.
     """
     asked = _question(families)
-    jointly, questioned, needed = _deviations(families, asked)
+    drawn = _deviations(families, asked)
     size, errors, seen = asked.size, asked.errors, asked.truth
     error = 1 - level
     upper_z = z_of(1 - 2 * error)
     if seen > 0:
-        upper_z = max(upper_z, float(np.quantile(needed, 1 - error / 2)))
+        upper_z = max(upper_z, float(np.quantile(drawn.needed, 1 - error / 2)))
+        upper_z = max(upper_z, (upper_z + z_of(level)) / 2)
     upper = max(seen, float((size + upper_z * errors).max()))
-    if not asked.plain and float((size / errors).max()) <= float(np.quantile(jointly, level)):
+    if not asked.plain and float((size / errors).max()) <= float(np.quantile(drawn.jointly, level)):
         return Interval(0.0, upper)
-    whole, half = np.quantile(questioned, [1 - error, 1 - error / 2])
     never_missed = upper_z * float(errors.max())
-    lower = float((size - whole * errors).max())
+    lower = float((size - np.quantile(drawn.questioned, level) * errors).max())
     if lower >= never_missed:
-        lower = max(never_missed, float((size - half * errors).max()))
+        critical = _critical(drawn, upper_z, error)
+        lower = max(never_missed, float((size - critical * errors).max()))
     return Interval(min(max(lower, _TINIEST), seen), upper)
+
+
+def _critical(drawn: "_Drawn", upper_z: float, error: float) -> float:
+    """Of the lower end: both ends together fail in `error` of cases where all contrasts in question
+    tie, and the leading contrast by itself lies too high in half of that at most."""
+    missed = min(float(np.mean(drawn.together < -upper_z)), error / 2)
+    tied = float(np.quantile(drawn.questioned, 1 - error + missed))
+    return max(tied, float(np.quantile(drawn.leading, 1 - error / 2)))
 
 
 def _question(families: list[Contrasts]) -> "_Question":
@@ -180,13 +194,26 @@ class _Question:
         return (self.truth - self.size) / self.errors < _PLAIN + 4
 
 
-def _deviations(families: list[Contrasts], asked: _Question) -> tuple[Floats, Floats, Floats]:
-    """For each replicate: the largest deviation of all contrasts and of those in question, and
+@dataclass(frozen=True)
+class _Drawn:
+    """Of each replicate, the largest deviation of all contrasts, of those in question in either
+    direction, and of those in question in the direction seen; that of the contrast which leads;
     the critical value with which the largest upper end would have reached the truth."""
+
+    jointly: Floats
+    questioned: Floats
+    together: Floats
+    leading: Floats
+    needed: Floats
+
+
+def _deviations(families: list[Contrasts], asked: _Question) -> _Drawn:
     replicates = families[0].sample.noise.shape[1]
     jointly, questioned = np.zeros(replicates), np.full(replicates, -np.inf)
+    together, leading = np.full(replicates, -np.inf), np.zeros(replicates)
     needed = np.full(replicates, np.inf)
     plain, near, start = asked.plain, asked.near(), 0
+    leader = int(np.argmax(asked.size))
     for family in families:
         deviation = family.deviations()
         for at in range(len(family.first)):
@@ -194,10 +221,12 @@ def _deviations(families: list[Contrasts], asked: _Question) -> tuple[Floats, Fl
             if plain and not (near[here] or asked.forward[here] or asked.backward[here]):
                 continue
             towards = deviation(at) * asked.sign[here]
+            if here == leader:
+                leading = towards
             if not plain:
                 np.maximum(jointly, np.abs(towards) if family.both else towards, out=jointly)
             if asked.forward[here]:
-                np.maximum(questioned, towards, out=questioned)
+                np.maximum(together, towards, out=together)
             if asked.backward[here]:
                 np.maximum(questioned, -towards, out=questioned)
             if near[here]:
@@ -205,4 +234,5 @@ def _deviations(families: list[Contrasts], asked: _Question) -> tuple[Floats, Fl
                 again = np.abs(again, out=again) if family.both else again
                 np.minimum(needed, (asked.truth - again) / asked.errors[here], out=needed)
         start += len(family.first)
-    return jointly, questioned, needed
+    np.maximum(questioned, together, out=questioned)
+    return _Drawn(jointly, questioned, together, leading, needed)

@@ -1,6 +1,7 @@
 """Fairness on weighted cells equals Fairlearn on rows, without Fairlearn's traps."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import fairlearn.metrics as fair
@@ -273,8 +274,41 @@ def test_trap_a_missing_sensitive_value_is_counted_and_compared_with_nobody():
 def test_p_values_are_adjusted_over_all_comparisons_of_the_check():
     result = fairness.measure(cube(*group("a", 90, 10), *group("b", 20, 80)), {}, 1)
     tested = [one for one in result.measurements if "p" in one.detail]
-    assert len(tested) == 5
+    assert {one.metric for one in tested} == set(names.DEFAULT_COMPARISONS)
     assert all(one.detail["p"] <= one.detail["p_bh"] <= one.detail["p_holm"] for one in tested)
+
+
+def test_ratios_and_differences_to_everybody_have_p_values():
+    """Where groups differ all are small, where they are alike none; the reference has none."""
+    asked = {
+        "metrics": [
+            "demographic_parity_ratio_to_overall",
+            "demographic_parity_difference_to_overall",
+            "balanced_accuracy_difference",
+            "balanced_accuracy_ratio",
+            "f1_ratio",
+            "treatment_equality_ratio",
+            "equalized_odds_ratio_to_overall",
+            "impact_ratio",
+            "demographic_parity_difference_to_reference",
+        ]
+    }
+    far = [Cell((g,), y, p, n) for g, cells in (
+        ("a", {(1, 1): 90, (1, 0): 10, (0, 1): 30, (0, 0): 70}),
+        ("b", {(1, 1): 40, (1, 0): 60, (0, 1): 10, (0, 0): 90}),
+        ("c", {(1, 1): 88, (1, 0): 12, (0, 1): 29, (0, 0): 71}),
+    ) for (y, p), n in cells.items()]  # fmt: skip
+    alike = [replace(one, n=[90, 11, 30, 69][place % 4]) for place, one in enumerate(far)]
+    for reference in ({}, {"reference": "largest"}, {"reference": {"sex": "a"}}):
+        for cells, found in ((far, True), (alike, False)):
+            counts = Contingency(("sex",), tuple(cells))
+            result = fairness.measure(counts, {**asked, **reference}, 1)
+            for one in result.measurements:
+                if one.metric in asked["metrics"] and one.slice["sex"] in ("*", "b"):
+                    assert (one.detail["p"] < 0.002) == found, one
+                    assert one.detail["p"] <= one.detail["p_bh"] <= one.detail["p_holm"]
+            best = find(result, "impact_ratio", sex="a")
+            assert "p" not in best.detail
 
 
 @pytest.mark.usefixtures("few_replicates")

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bench.checks import coverage
 from monitoring.engine import statistics
-from monitoring.engine.statistics import base, draws, generator
+from monitoring.engine.statistics import base, draws, generator, samples
 from monitoring.engine.statistics.extremes import greatest, least
 from monitoring.engine.statistics.samples import sample
 
@@ -101,6 +101,61 @@ def test_permutation_test_holds_its_level_and_finds_a_gap(monkeypatch):
     )
     assert 0 < false / runs < 0.12
     assert statistics.permutation_p([120, 40, 20], sizes, generator(0, "p")) <= 0.001
+
+
+SHAPES = {"share": samples.SHARE, "logarithm": samples.LOGARITHM, "log odds": samples.LOG_ODDS}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_permutation_tests_are_those_of_all_ways_to_deal(shape, monkeypatch):
+    """P by the probability of every table of three small groups, for each of the three statistics."""
+    monkeypatch.setattr(base, "REPLICATES", 40_000)
+    k, n, form = np.array([9, 4, 2]), np.array([16, 9, 12]), SHAPES[shape]
+    total, everybody = int(k.sum()), int(n.sum())
+    tables = [
+        (a, b, total - a - b) for a in range(17) for b in range(10) if 0 <= total - a - b <= 12
+    ]
+    chance = stats.multivariate_hypergeom.pmf(np.array(tables), n, total)
+
+    def figure(k, n):
+        share = (k + 0.5) / (n + 1) if form.odd else k / n
+        return float(form.value(np.array([share]))[0])
+
+    def errors(table, i, j):
+        gap = figure(table[i], n[i]) - figure(table[j], n[j])
+        return gap / np.sqrt(1 / n[i] + 1 / n[j])
+
+    def from_all(table, i):
+        gap = figure(table[i], n[i]) - figure(total, everybody)
+        return abs(gap) / np.sqrt(1 / n[i] - 1 / everybody)
+
+    def exact(statistic):
+        found = np.array([statistic(table) for table in tables])
+        return chance[found >= statistic(k) - 1e-9].sum()
+
+    dealt = statistics.Dealt([(k, n)], generator(1, shape))
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    for ours, statistic in (
+        (dealt.between(form), lambda t: max(abs(errors(t, *pair)) for pair in pairs)),
+        (dealt.to_overall([1, 2], form), lambda t: max(from_all(t, 1), from_all(t, 2))),
+        (dealt.under_the_best(2, form), lambda t: max(errors(t, 0, 2), errors(t, 1, 2))),
+    ):
+        assert ours == pytest.approx(exact(statistic), abs=0.012)
+
+
+def test_a_mean_of_two_shares_is_tested_by_dealing_both(monkeypatch):
+    """Balanced accuracy rests on positives and on negatives, each dealt apart."""
+    monkeypatch.setattr(base, "REPLICATES", 20_000)
+    halves = ([5, 8], [12, 9]), ([3, 10], [10, 15])
+    value = abs((5 / 12 + 3 / 10) - (8 / 9 + 10 / 15))
+    first, second = (stats.hypergeom(n[0] + n[1], k[0] + k[1], n[0]) for k, n in halves)
+    p = sum(
+        first.pmf(a) * second.pmf(b)
+        for a in range(13)
+        for b in range(11)
+        if abs((a / 12 + b / 10) - ((13 - a) / 9 + (13 - b) / 15)) >= value - 1e-9
+    )
+    assert statistics.Dealt(halves, generator(1, "halves")).between() == pytest.approx(p, abs=0.01)
 
 
 def test_a_small_group_does_not_hide_a_gap_between_large_ones():

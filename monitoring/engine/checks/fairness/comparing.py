@@ -11,7 +11,7 @@ from monitoring.engine.checks.fairness.groups import Compared
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.cube import Group
 from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementValue
-from monitoring.engine.statistics import Interval, extremes, samples
+from monitoring.engine.statistics import Dealt, Interval, extremes, samples
 from monitoring.engine.statistics.extremes import Contrasts
 from monitoring.engine.statistics.samples import Sample
 from monitoring.metrics.fairness import BALANCED_ACCURACY, SHARES, TREATMENT_EQUALITY, Comparison
@@ -27,7 +27,8 @@ class Comparer:
         self._known = known
         self._settings = settings
         self._samples: dict[tuple[str, bool, tuple[Group, ...]], Sample] = {}
-        self._p_values: dict[tuple[str, tuple[Group, ...]], float | None] = {}
+        self._dealt: dict[tuple[str, tuple[Group, ...]], Dealt] = {}
+        self._p_values: dict[tuple[str, str, str, tuple[Group, ...]], float] = {}
 
     def compare(self, one: Comparison) -> MeasurementValue:
         """The comparison, or why there is none; `detail` names the groups it leaves out."""
@@ -75,21 +76,33 @@ class Comparer:
         """What the interval of the comparison is formed from: a family for each of its rates."""
         return [self._contrasts(one, rate) for rate in one.rates]
 
-    def p_value(self, one: Comparison) -> float | None:
-        """Of a difference between groups, by permutation; the smaller of two doubled."""
-        kept = tuple(self.compared.kept(*one.rates))
-        found = [self._permuted(rate, kept) for rate in one.rates]
-        known = [p for p in found if p is not None]
-        return min(1.0, len(known) * min(known)) if known else None
+    def p_value(self, one: Comparison) -> float:
+        """Of a difference or ratio, if all groups are alike, by permutation; the smaller of two
+        doubled."""
+        found = [self._permuted(one, rate) for rate in one.rates]
+        return min(1.0, len(found) * min(found))
 
-    def _permuted(self, rate: str, kept: tuple[Group, ...]) -> float | None:
-        if rate == BALANCED_ACCURACY:
-            return None
-        if (rate, kept) not in self._p_values:
-            k, n = self._counts(rate, kept)
-            stream = self._stream("permutation", rate)
-            self._p_values[rate, kept] = statistics.permutation_p(k, n, stream)
-        return self._p_values[rate, kept]
+    def _permuted(self, one: Comparison, rate: str) -> float:
+        kept = self.compared.kept(*one.rates)
+        key = (rate, one.form, one.against, tuple(kept))
+        if key not in self._p_values:
+            figures = SHAPES.get(rate, (samples.SHARE, samples.LOGARITHM))
+            shape = figures[1] if one.form == "ratio" else samples.SHARE
+            if one.against == "overall":
+                together, places = self._everybody(rate, kept)
+                found = self._dealing(rate, together).to_overall(places, shape)
+            else:
+                found = self._dealing(rate, kept).between(shape)
+            self._p_values[key] = found
+        return self._p_values[key]
+
+    def _dealing(self, rate: str, groups: Sequence[Group]) -> Dealt:
+        key = (rate, tuple(groups))
+        if key not in self._dealt:
+            halves = HALVES if rate == BALANCED_ACCURACY else (rate,)
+            layers = [self._counts(one, groups) for one in halves]
+            self._dealt[key] = Dealt(layers, self._stream("permutation", rate))
+        return self._dealt[key]
 
     def _interval(
         self, one: Comparison, values: dict[str, float], value: float
@@ -158,12 +171,16 @@ class Comparer:
         logarithm = one.form == "ratio"
         if one.against == "groups":
             return extremes.between(self._sample(rate, logarithm, kept))
+        together, places = self._everybody(rate, kept)
+        return extremes.to_overall(self._sample(rate, logarithm, together), places)
+
+    def _everybody(self, rate: str, kept: list[Group]) -> tuple[list[Group], list[int]]:
+        """The groups that the figure of all together is of, and which of them are compared."""
         together = kept
         if kept == self.compared.kept(rate):
             tables = self.compared.tables
             together = [g for g in self.compared.known() if denominator(rate, tables[g])]
-        places = [together.index(group) for group in kept]
-        return extremes.to_overall(self._sample(rate, logarithm, together), places)
+        return together, [together.index(group) for group in kept]
 
     def _sample(self, rate: str, logarithm: bool, groups: Sequence[Group]) -> Sample:
         key = (rate, logarithm, tuple(groups))
@@ -212,10 +229,8 @@ class Comparer:
                 detail["furthest"] = self.compared.slice(self._furthest(one, worst, kept, overall))
         if len(one.rates) > 1:
             detail["worst"] = worst
-        if one.form == "difference" and one.against == "groups" and not one.mean:
-            p = self.p_value(one)
-            if p is not None:
-                detail["p"] = p
+        if one.form in ("difference", "ratio") and not one.mean:
+            detail["p"] = self.p_value(one)
         return detail
 
     def _furthest(self, one: Comparison, rate: str, kept: Sequence[Group], overall: float) -> Group:

@@ -10,7 +10,9 @@ People of an unknown category count in nothing but their number.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from monitoring.configs.fairness import LocalLaw144
 from monitoring.engine import statistics
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.checks.tables import by_group
@@ -25,9 +27,8 @@ from monitoring.engine.results import (
     MeasurementValue,
     Note,
 )
-from monitoring.engine.statistics import Interval, extremes, samples
+from monitoring.engine.statistics import Dealt, Interval, extremes, samples
 from monitoring.engine.statistics.samples import Sample
-from monitoring.configs.fairness import LocalLaw144
 from monitoring.metrics.fairness import LL144_IMPACT_RATIO, LL144_RATE, LL144_UNKNOWN
 
 SMALL_CATEGORY = "excluded_small_category"
@@ -115,12 +116,10 @@ def _ratios(
     rates = {group: k / n for group, (k, n) in kept.items()}
     highest = max(groups, key=lambda group: rates[group]) if groups else ()
     stream = statistics.generator(settings.seed, LL144_IMPACT_RATIO, *attributes)
-    drawn = samples.sample(
-        [kept[group][0] for group in groups],
-        [kept[group][1] for group in groups],
-        stream,
-        samples.LOGARITHM,
-    )
+    counts = [k for k, _ in kept.values()], [n for _, n in kept.values()]
+    drawn = samples.sample(*counts, stream, samples.LOGARITHM)
+    names = LL144_IMPACT_RATIO, "permutation", *attributes
+    dealt = Dealt([counts], statistics.generator(settings.seed, *names))
     measured = []
     for group, (k, n) in known.items():
         base = MeasurementValue(
@@ -133,7 +132,11 @@ def _ratios(
         )
         if group in kept and rates[highest]:
             value = rates[group] / rates[highest]
-            interval = _interval(drawn, groups.index(group), settings.level)
+            place = groups.index(group)
+            interval = _interval(drawn, place, settings.level)
+            detail: dict[str, Any] = {"reference": dict(zip(attributes, highest, strict=True))}
+            if group != highest:
+                detail["p"] = dealt.under_the_best(place, samples.LOGARITHM)
             base = replace(
                 base,
                 value=value,
@@ -142,7 +145,7 @@ def _ratios(
                 upper=max(interval.upper, value),
                 level=settings.level,
                 method="bootstrap within groups, comparison with the best",
-                detail={"reference": dict(zip(attributes, highest, strict=True))},
+                detail=detail,
             )
         measured.append(base)
     return measured

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from kernel.errors import Invalid
 from monitoring.engine import statistics
-from monitoring.engine.checks.fairness.counting import denominator, figure, parts
+from monitoring.engine.checks.fairness.counting import SHAPES, denominator, figure, parts
 from monitoring.engine.checks.fairness.groups import Compared
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.cube import Group
 from monitoring.engine.results import NO_DENOMINATOR, MeasurementValue
-from monitoring.engine.statistics import Interval, extremes, samples
+from monitoring.engine.statistics import Dealt, Interval, extremes, samples
 from monitoring.engine.statistics.samples import Sample
 from monitoring.metrics.fairness import Comparison
 
@@ -24,14 +24,15 @@ def against_reference(
     A group that is left out of comparisons has none, and is never the reference. The group with
     the highest rate is found from the same data, and some other may truly have it: its own
     interval, and those of the others, allow for that (comparison with the best). With a reference
-    fixed beforehand two groups are compared: Katz's interval, or Newcombe's.
+    fixed beforehand two groups are compared: Katz's interval, or Newcombe's. The p of each is that
+    of the same comparison by permutation: under the highest at one side, else at both.
     """
     (rate,) = one.rates
     kept = compared.kept(rate)
     chosen, rule = choose(rate, compared, kept, settings)
-    drawn: Sample | None = None
-    if rule == "highest" and len(kept) > 1:
-        drawn = _drawn(rate, one.form == "ratio", kept, compared, settings)
+    highest = rule == "highest" and len(kept) > 1
+    drawn = _drawn(rate, one.form == "ratio", kept, compared, settings) if highest else None
+    dealt = _dealt(rate, kept, compared, settings) if highest else None
     measured = []
     for group in compared.tables:
         about = compared.slice(group)
@@ -55,6 +56,12 @@ def against_reference(
                 interval, method = _to_a_fixed(one, group, chosen, compared, settings.level)
             base = replace(base, method=method)
             base = _compared(one, base, group, chosen, compared, interval, settings.level)
+            if group != chosen:
+                shape = SHAPES[rate][int(one.form == "ratio")]
+                pair = dealt or _dealt(rate, (group, chosen), compared, settings)
+                place = kept.index(group)
+                p = pair.under_the_best(place, shape) if dealt else pair.between(shape)
+                base = replace(base, detail={**base.detail, "p": p})
         measured.append(base)
     return measured
 
@@ -129,6 +136,15 @@ def _to_a_fixed(
     if one.form == "ratio":
         return statistics.katz(first, second, level), "katz log"
     return statistics.newcombe(first, second, level), "newcombe"
+
+
+def _dealt(rate: str, groups: Sequence[Group], compared: Compared, settings: Settings) -> Dealt:
+    pairs = [parts(rate, compared.tables[group]) for group in groups]
+    names = [name for group in groups[:-1] for name in group]
+    stream = statistics.generator(
+        settings.seed, "reference permutation", rate, *names, *compared.purpose()
+    )
+    return Dealt([([k for k, _ in pairs], [n for _, n in pairs])], stream)
 
 
 def _drawn(

@@ -91,10 +91,8 @@ def _worst(
     families = [family for comparer, _ in found for family in comparer.contrasts(one)]
     interval, method = worst.interval_of(one, families, value)
     detail = {**few.detail, "stratum": dict(worst.compared.stratum)}
-    if one.form == "difference" and one.against == "groups":
-        p_values = [p for comparer, _ in found if (p := comparer.p_value(one)) is not None]
-        if p_values:
-            detail["p"] = min(1.0, len(p_values) * min(p_values))
+    p_values = [comparer.p_value(one) for comparer, _ in found]
+    detail["p"] = min(1.0, len(p_values) * min(p_values))
     return replace(
         few,
         value=value,

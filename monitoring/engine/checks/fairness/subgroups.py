@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
+from monitoring.configs.fairness import Subgroups
 from monitoring.engine import statistics
 from monitoring.engine.checks.fairness.counting import parts
 from monitoring.engine.checks.fairness.settings import Settings
@@ -21,7 +22,6 @@ from monitoring.engine.mapping import UNKNOWN
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import CheckResult, MeasurementValue, Note
 from monitoring.engine.statistics import Floats
-from monitoring.configs.fairness import Subgroups
 from monitoring.metrics.fairness import SUBGROUP
 
 MOST = 2_000
