@@ -80,7 +80,8 @@ def table_of(
     with translated(source, field):
         if relation.table is None:
             text = source.queries[relation.query or ""]
-            schema = _schema_of(backend, text) if backend.name == "postgres" else None
+            known = _SCHEMAS.get(backend.name)
+            schema = known(backend, text) if known else None
             query: ir.Table = backend.sql(text, schema=schema)
             return query
         *database, name = relation.table.split(".")
@@ -160,7 +161,12 @@ def _duckdb(address: str, source: NamedSource) -> Any:
     path = Path(urlsplit(address).path)
     if not path.is_file():
         raise Unavailable(f"source {source.name} cannot be reached (there is no such file)")
-    backend = ibis.duckdb.connect(path, read_only=True)
+    # A file that is opened itself can be open once in a process; attached, a check reads two tables
+    # of it, its data and their reference.
+    backend = ibis.duckdb.connect()
+    quoted = str(path).replace("'", "''")
+    backend.raw_sql(f"ATTACH '{quoted}' AS source (TYPE duckdb, READ_ONLY)")
+    backend.raw_sql("USE source")
     for setting in (
         f"memory_limit = '{DUCKDB_MEMORY}'",
         "temp_directory = ''",
@@ -198,6 +204,18 @@ def _schema_of(backend: Any, text: str) -> Any:
     return ibis.schema(
         {column.name: read(kind) for column, kind in zip(described, kinds, strict=True)}
     )
+
+
+def _schema_of_duckdb(backend: Any, text: str) -> Any:
+    """The columns of a query. Ibis asks for them by a method that DuckDB 2.0 has no longer."""
+    import ibis
+
+    read = backend.compiler.type_mapper.from_string
+    described = backend.con.execute(f"DESCRIBE ({text})").fetchall()
+    return ibis.schema({name: read(kind) for name, kind, *_ in described})
+
+
+_SCHEMAS = {"postgres": _schema_of, "duckdb": _schema_of_duckdb}
 
 
 def _modifier(column: Any) -> int | None:
