@@ -80,6 +80,7 @@ class Shell:
                 "Record",
                 [
                     _area("Models", "models"),
+                    _area("Datasets", "datasets"),
                     _area("Policies", "policies"),
                     _area("Reports", "reports"),
                 ],

@@ -87,9 +87,14 @@ def seen(queryset: QuerySet[M], request: HttpRequest, path: str = "version__mode
     return visible(queryset, actor_of(request), path)
 
 
-def paged(request: HttpRequest, rows: Any, size: int = PAGE_SIZE) -> Page[Any]:
-    """The asked page of a list; a page that does not exist is the nearest one."""
-    return Paginator(rows, size).get_page(request.GET.get("page"))
+def paged(
+    request: HttpRequest, rows: Any, size: int = PAGE_SIZE, *, name: str = "page"
+) -> Page[Any]:
+    """The asked page of a list; a page that does not exist is the nearest one.
+
+    `name` is the query's parameter: on a page with two lists each has its own.
+    """
+    return Paginator(rows, size).get_page(request.GET.get(name))
 
 
 def allowed(actor: Actor, actions: Mapping[str, object]) -> dict[str, bool]:

@@ -5,6 +5,7 @@ from django.urls import include, path
 from web.views import (
     audit,
     checks,
+    datasets,
     declarations,
     files,
     gate,
@@ -33,6 +34,10 @@ _pages = [
     path("reviews/<uuid:review_id>/sign/", reviews.sign, name="review-sign"),
     path("reviews/<uuid:review_id>/validation/", reviews.validate, name="review-validation"),
     path("reviews/<uuid:review_id>/withdraw/", reviews.withdraw, name="review-withdraw"),
+    path("datasets/", datasets.datasets, name="datasets"),
+    path("datasets/register/", datasets.register, name="new-dataset"),
+    path("datasets/<uuid:dataset_id>/", datasets.dataset, name="dataset"),
+    path("datasets/<uuid:dataset_id>/content/", datasets.content, name="dataset-content"),
     path("models/", models.models, name="models"),
     path("models/<slug:name>/", models.model, name="model"),
     path("models/<slug:name>/not-collected/", declarations.not_collected, name="not-collected"),

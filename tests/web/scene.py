@@ -158,6 +158,9 @@ class Scene:
             "breach": f"/monitoring/breaches/{self.breach.pk}/",
             "incidents": "/incidents/",
             "incident": f"/incidents/{self.incident.pk}/",
+            "datasets": "/datasets/",
+            "dataset": f"/datasets/{self.run.dataset_id}/",
+            "new dataset": "/datasets/register/",
             "policies": "/policies/",
             "policy": "/policies/small/",
             "policy revision": "/policies/small/1/",
@@ -185,6 +188,6 @@ class Scene:
         """The names of pages that show one model's records: nobody else may know that they exist."""
         everywhere = {
             "home", "reviews", "models", "gate", "monitoring", "incidents", "policies", "policy",
-            "policy revision", "reports", "new report", "account",
+            "policy revision", "reports", "new report", "account", "datasets", "new dataset",
         }  # fmt: skip
         return [name for name in self.paths() if name not in everywhere]

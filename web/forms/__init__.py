@@ -2,6 +2,7 @@
 
 from web.forms.asking import AskCheck, AuditSearch, RequestReport
 from web.forms.data import DeclareNotCollected, RollUp
+from web.forms.datasets import RegisterDataset, made_from_forms
 from web.forms.deciding import (
     AskWaiver,
     Classify,
@@ -43,6 +44,7 @@ __all__ = [
     "NewToken",
     "PlainForm",
     "Reason",
+    "RegisterDataset",
     "RequestReport",
     "Resolve",
     "RollUp",
@@ -51,4 +53,5 @@ __all__ = [
     "Submit",
     "WriteValidation",
     "finding_forms",
+    "made_from_forms",
 ]

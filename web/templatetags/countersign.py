@@ -366,12 +366,22 @@ def _needs_width(plot: Mapping[str, Any]) -> bool:
     )
 
 
+@register.inclusion_tag("parts/tick.html")
+def tick(bound: BoundField) -> dict[str, Any]:
+    """A box to tick, with its label beside it."""
+    return field(bound)
+
+
 @register.inclusion_tag("parts/field.html")
-def field(bound: BoundField, choices: str = "") -> dict[str, Any]:
-    """A form field with label, hint and problem, tied together for screen readers."""
-    described = [f"{bound.id_for_label}-hint"] if bound.help_text else []
+def field(bound: BoundField, choices: str = "", wanted: bool = False) -> dict[str, Any]:
+    """A form field with label, hint and problem, tied together for screen readers.
+
+    `wanted`: it is needed where it shows, though the form does without it elsewhere.
+    """
+    # A group's own id: it has no single box that its label could be for.
+    described = [f"{bound.auto_id}-hint"] if bound.help_text else []
     if bound.errors:
-        described.append(f"{bound.id_for_label}-problem")
+        described.append(f"{bound.auto_id}-problem")
     attributes: dict[str, Any] = {}
     if described:
         attributes["aria-describedby"] = " ".join(described)
@@ -382,6 +392,7 @@ def field(bound: BoundField, choices: str = "") -> dict[str, Any]:
         "field": bound,
         "group": group,
         "choices": choices,
+        "optional": not (bound.field.required or wanted),
         "widget": "" if group else bound.as_widget(attrs=attributes),
         "described": " ".join(described),
     }
@@ -397,3 +408,20 @@ def query(context: Context, **changes: Any) -> str:
         else:
             parameters[name] = str(value)
     return f"?{parameters.urlencode()}" if parameters else "?"
+
+
+@register.simple_tag(takes_context=True)
+def turn(context: Context, number: int, name: str = "") -> str:
+    """The present query string, turned to another page of the list that `name` counts."""
+    return query(context, **{name or "page": number})
+
+
+@register.filter
+def kept(one: Mapping[str, Any]) -> str:
+    """Which rows a filter of a check keeps: `{"column": "age", "least": 18}` as `age from 18`."""
+    column = str(one.get("column"))
+    if one.get("equals") is not None:
+        return f"{column} = {scalar(one['equals'])}"
+    ends = (("from", one.get("least")), ("below", one.get("below")))
+    told = [f"{word} {scalar(value)}" for word, value in ends if value is not None]
+    return " ".join([column, *told])
