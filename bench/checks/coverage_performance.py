@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from monitoring.engine.checks import performance
 from monitoring.engine.checks.performance import Compared
 from monitoring.engine.checks.performance.regression import ranks_wanted
 from monitoring.engine.cube import Cell, Contingency, Moments, ScoreCell, ScoreCube
+from monitoring.engine.cube.error_bins import ErrorBins, SizeBin
 from monitoring.engine.cube.expected import ExpectedCell, ExpectedCube
 from monitoring.engine.cube.paired import (
     PAIRED_BINS,
@@ -20,8 +22,11 @@ from monitoring.engine.cube.paired import (
     PairedMoments,
     PairedScores,
 )
+from monitoring.engine.cube.paired_errors import SUMS as PAIRED_SUMS
+from monitoring.engine.cube.paired_errors import PairedErrors, PairedErrorSums
 from monitoring.engine.cube.regression import SUMS, Frame, RegressionCube, ResidualSums
 from monitoring.engine.cube.scores import LOG_FLOOR, SCORE_BINS
+from monitoring.engine.cube.sums import units
 from monitoring.engine.statistics import Interval
 
 Rng = np.random.Generator
@@ -222,14 +227,14 @@ def _regressed(metric: str):
         n = 300
         y, e = rng.normal(0, 2, n), rng.normal(0.3, 1, n)
         # Within [-1, 1], as the engine's frame brings them.
-        y, e = y / 100, e / 10
+        y, e = y / 128, e / 8
         parts = {
             "e": e, "size": abs(e), "e2": e**2, "e4": e**4, "y": y, "y2": y**2, "y3": y**3,
             "y4": y**4, "e2y": e**2 * y, "e2y2": e**2 * y**2,
         }  # fmt: skip
-        sums = {name: Decimal(float(parts[name].sum())) for name in SUMS}
-        cube = RegressionCube((), n, Frame(0.0, 2, 1), (ResidualSums((), n, sums),))
-        size = np.sort(abs(e)) * 10
+        sums = {name: units(Fraction(float(parts[name].sum()))) for name in SUMS}
+        cube = RegressionCube((), n, Frame(0.0, 7, 3), (ResidualSums((), n, sums),))
+        size = np.sort(abs(e)) * 8
         ranks = ranks_wanted(cube, {})[()][()]
         sizes = {(): {(): {rank: float(size[rank - 1]) for rank in ranks}}}
         return _interval(performance.measure_regression(cube, sizes, {}, seed), metric)
@@ -247,6 +252,37 @@ for name, truth in {
     "median_absolute_error": float(ERROR.ppf(0.5)),
 }.items():
     register(name, "300 rows, normal errors", truth)(_regressed(name))
+
+
+def _number_gain(metric: str):
+    def draw(rng: Rng, seed: int) -> Interval:
+        n = 300
+        # What makes a row hard is hard for both: errors of the two models go together.
+        shared = rng.normal(0, 0.8, n)
+        a, b = (abs(shared + rng.normal(0, spread, n)) / 16 for spread in (0.6, 0.9))
+        parts = {
+            "a": a, "b": b, "d2": (b - a) ** 2, "a2": a**2, "b2": b**2, "a4": a**4, "b4": b**4,
+            "a2b2": a**2 * b**2,
+        }  # fmt: skip
+        sums = {name: units(Fraction(float(parts[name].sum()))) for name in PAIRED_SUMS}
+        paired = PairedErrors((), 4, (PairedErrorSums((), n, sums),))
+        rest = RegressionCube(
+            (), n, Frame(0.0, 0, 0), (ResidualSums((), n, dict.fromkeys(SUMS, 0)),)
+        )
+        found = performance.measure_regression(
+            rest, None, {}, seed, bins=ErrorBins((), (SizeBin((), 0, n),)), paired=paired
+        )
+        return _interval(found, metric)
+
+    return draw
+
+
+SPREADS = math.hypot(0.8, 0.6), math.hypot(0.8, 0.9)
+for name, truth in {
+    "mean_absolute_error_gain": (SPREADS[1] - SPREADS[0]) * math.sqrt(2 / math.pi),
+    "root_mean_squared_error_gain": SPREADS[1] - SPREADS[0],
+}.items():
+    register(name, "300 rows predicted by both", truth)(_number_gain(name))
 register(
     "absolute_error_p90",
     "300 rows, normal errors",

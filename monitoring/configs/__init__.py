@@ -22,6 +22,7 @@ from monitoring.engine.documents import Fields
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.rules import read_rules
 from monitoring.engine.sources import Filter
+from monitoring.engine.unmeasured import refuse_crossing
 
 COMMON: Final = ("grade", "filters", "reference_filters", "reference_run")
 GRADES: Final = ("recomputed", "re-performed")
@@ -265,7 +266,9 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
     late = kind == "performance" and bool(config.get("estimate"))
     if kind in NEED_PREDICTIONS and declared.label is None and not late:
         raise Invalid(f"a check of {kind} needs the label's column", field="mapping.label")
-    apart = {one.name for one in declared.proxied} | {one.name for one in declared.not_collected}
+    proxied = {one.name for one in declared.proxied}
+    absent = {one.name for one in declared.not_collected}
+    apart = proxied | absent
     if kind == "fairness" and not (declared.sensitive or apart):
         raise Invalid("a check of fairness needs a sensitive attribute", field="mapping.sensitive")
     if kind in ("drift", "data_quality") and not declared.features:
@@ -280,22 +283,18 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
         known |= {one.name for one in declared.controls}
         _fits_task(declared, config)
     for index, grouping in enumerate(config.get("groupings", ())):
-        for name in [grouping] if isinstance(grouping, str) else grouping:
+        names = [grouping] if isinstance(grouping, str) else grouping
+        where = f"config.groupings[{index}]"
+        for name in names:
             if name not in known:
-                raise Invalid(
-                    f"{name!r} is no sensitive attribute of the mapping",
-                    field=f"config.groupings[{index}]",
-                )
+                raise Invalid(f"{name!r} is no sensitive attribute of the mapping", field=where)
+        refuse_crossing(names, proxied, absent, where)
 
 
 def _fits_task(declared: ColumnMapping, config: Mapping[str, Any]) -> None:
     """Raises Invalid, naming a field that means nothing for decisions, or for numbers."""
     numbers = declared.task == "regression"
-    other = (
-        ("costs", "sweep", "curves_by_group", "estimate", "compare_with")
-        if numbers
-        else ("quantiles",)
-    )
+    other = ("costs", "sweep", "curves_by_group", "estimate") if numbers else ("quantiles",)
     for name in other:
         if config.get(name):
             task = "a regression" if numbers else "a classification"

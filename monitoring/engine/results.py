@@ -26,6 +26,8 @@ NOT_COLLECTED = "not_collected"
 """Nobody asked the people for the attribute, which a person signed with a reason and an end."""
 DECLARATION_LAPSED = "declaration_lapsed"
 """The attribute is not collected, and nobody's signature says so any more."""
+DOES_NOT_ADD_UP = "does_not_add_up"
+"""Of a sum of stored cubes: it does not follow from what each of them holds."""
 
 BETWEEN = "*"
 
@@ -138,9 +140,9 @@ class Attachment:
     name: str
     media_type: str
     content: bytes
-
-
     restricted: bool = False
+
+
 @dataclass(frozen=True)
 class CheckOutcome:
     """Everything a run leaves. The same job gives the same `cube_digest` and `measurements`.

@@ -1,6 +1,6 @@
 """Sensitive attributes that the data do not hold: estimated by a proxy, or not collected."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -74,6 +74,29 @@ class NotCollected:
         if self.declaration is not None:
             found |= {"declaration": self.declaration, "until": self.until}
         return found
+
+
+def refuse_crossing(
+    names: Sequence[str], proxied: Collection[str], absent: Collection[str], field: str
+) -> None:
+    """May these attributes make groups together? An estimated one may be crossed with measured ones.
+
+    Raises:
+        Invalid: one is not collected, or two are estimated.
+    """
+    unknown = [name for name in names if name in absent]
+    if unknown and len(names) > 1:
+        raise Invalid(
+            f"{unknown[0]} is not collected: nobody knows how it goes with another attribute",
+            field=field,
+        )
+    estimated = [name for name in names if name in proxied]
+    if len(estimated) > 1:
+        raise Invalid(
+            f"{' and '.join(estimated)} are both estimated: their groups together need joint "
+            "probabilities, which no column holds",
+            field=field,
+        )
 
 
 def state_of(value: object, path: str) -> str:

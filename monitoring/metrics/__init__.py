@@ -19,6 +19,10 @@ _NAMES: Final[dict[str, str]] = {
     "specificity_gain": "gain in specificity over the version compared with",
     "auc_gain": "gain in the area under the ROC curve over the version compared with",
     "brier_score_gain": "gain in Brier score over the version compared with",
+    "mean_absolute_error_gain": "gain in mean absolute error over the version compared with",
+    "root_mean_squared_error_gain": (
+        "gain in root mean squared error over the version compared with"
+    ),
     "selection_rate_change": "selection rate less that of the version compared with",
     "prediction_agreement": "rate of decisions like those of the version compared with",
     "estimated_accuracy": "accuracy, estimated from scores",

@@ -21,9 +21,10 @@ def resolved(version: ModelVersion, config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         Invalid: nothing, several versions or the version itself are live in the environment named;
             there is no such version or endpoint.
-        Unprocessable: the version compared with cannot be scored here.
+        Unprocessable: the version compared with cannot be scored here, or gives probabilities where
+            the model's data hold numbers, or the other way round.
     """
-    from monitoring.services.requests import scoring_obstacle
+    from monitoring.services.requests import current_mapping, scoring_obstacle
 
     if config.get("scoring_endpoint") is not None:
         _check_endpoint(config)
@@ -37,6 +38,15 @@ def resolved(version: ModelVersion, config: dict[str, Any]) -> dict[str, Any]:
     if obstacle is not None:
         detail = f"version {other.number} cannot be scored: {obstacle.detail}"
         raise Unprocessable(detail, field=FIELD, code=obstacle.code)
+    task = current_mapping(version).get("task") or "classification"
+    gives_number = (other.input_spec or {}).get("output") == "number"
+    if gives_number != (task == "regression"):
+        given = "a number" if gives_number else "a probability"
+        raise Unprocessable(
+            f"version {other.number} gives {given}, and the model's columns declare a {task}",
+            field=FIELD,
+            code="other_output",
+        )
     return {**config, "compare_with": other.number}
 
 

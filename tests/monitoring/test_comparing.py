@@ -129,6 +129,21 @@ def test_a_regression_is_recomputed_from_declared_columns():
     assert refused_kind(version, "performance", {"grade": "re-performed"}).field == "config.grade"
 
 
+def test_versions_that_predict_numbers_are_compared_with_what_is_live():
+    numbers = {**SPEC, "output": "number"}
+    live = scorable(columns=REGRESSION, input_spec=numbers)
+    factories.make_deployment(live, factories.make_environment("production"))
+    version = scorable(live.model, input_spec=numbers)
+    run = helpers.request(version, config={"compare_with": "production"})
+    assert run.config["compare_with"] == live.number
+    assert comparing.scoring_of(run)["comparator"].input_spec.gives_number
+    other = scorable(live.model)
+    with pytest.raises(Unprocessable) as caught:
+        helpers.request(version, config={"compare_with": other.number})
+    assert (caught.value.field, caught.value.code) == ("config.compare_with", "other_output")
+    assert "gives a probability" in caught.value.detail
+
+
 def refused_kind(version, kind, config=None):
     with pytest.raises((Invalid, Unprocessable)) as caught:
         helpers.request(version, kind=kind, config=config or {})

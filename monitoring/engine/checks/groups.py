@@ -2,7 +2,9 @@
 
 Estimated figures are weighted by the probability of membership; how certain they are follows from
 Kish's effective size, (sum of weights)^2 / sum of squared weights, and what the proxy itself gets
-wrong is in no interval: that is said with every figure. An attribute that is not collected yields
+wrong is in no interval: that is said with every figure. An estimated attribute may be crossed with
+measured ones: each row keeps its probabilities within its measured group, which assumes that the
+proxy is as right in one measured group as in another. An attribute that is not collected yields
 its comparisons undefined, so that nothing passes for want of data.
 """
 
@@ -17,7 +19,7 @@ from kernel.errors import Invalid
 from monitoring.engine import statistics
 from monitoring.engine.checks.tables import MINIMUM
 from monitoring.engine.cube import Cell, Contingency, Group
-from monitoring.engine.mapping import UNKNOWN, ColumnMapping
+from monitoring.engine.mapping import UNKNOWN, ColumnMapping, SensitiveAttribute
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import (
     BETWEEN,
@@ -30,7 +32,7 @@ from monitoring.engine.results import (
     MeasurementValue,
     Note,
 )
-from monitoring.engine.unmeasured import NotCollected, ProxiedAttribute
+from monitoring.engine.unmeasured import NotCollected, ProxiedAttribute, refuse_crossing
 
 _Test = Callable[[Cell], bool]
 _RATES: Mapping[str, tuple[_Test, _Test]] = {
@@ -54,14 +56,43 @@ _METHOD = "estimated by proxy, wilson at kish's effective size"
 
 @dataclass(frozen=True)
 class Apart:
-    """What is to be measured of attributes that the data do not hold, and how."""
+    """What is to be measured of attributes that the data do not hold, and how.
 
-    attributes: tuple[str, ...]
+    Each of `groupings` holds one such attribute, and measured ones if it is crossed with any.
+    """
+
+    groupings: tuple[tuple[str, ...], ...]
     minimum: Mapping[str, int]
     level: float
 
     def least(self, metric: str) -> int:
         return self.minimum.get(metric, self.minimum.get("default", MINIMUM))
+
+    def of(self, name: str) -> list[tuple[str, ...]]:
+        """The groupings by an attribute."""
+        return [grouping for grouping in self.groupings if name in grouping]
+
+    def measured_with(self, name: str, mapping: ColumnMapping) -> list[SensitiveAttribute]:
+        """The measured attributes that an estimated one is crossed with."""
+        wanted = {one for grouping in self.of(name) for one in grouping}
+        return [one for one in mapping.sensitive if one.name in wanted]
+
+
+@dataclass(frozen=True)
+class _About:
+    """An estimated attribute, and all attributes of the grouping that is measured."""
+
+    one: ProxiedAttribute
+    attributes: tuple[str, ...]
+
+    def slice(self, group: Group) -> dict[str, str]:
+        return dict(zip(self.attributes, group, strict=True))
+
+    def between(self) -> dict[str, str]:
+        return dict.fromkeys(self.attributes, BETWEEN)
+
+    def detail(self, **more: Any) -> dict[str, Any]:
+        return {"estimated": True, "proxy": self.one.version, **more}
 
 
 @dataclass(frozen=True)
@@ -83,31 +114,44 @@ class _Rate:
 def split(mapping: ColumnMapping, config: Mapping[str, Any]) -> tuple[dict[str, Any] | None, Apart]:
     """The configuration for the measured attributes, None if none is asked for, and for the others.
 
+    With `intersections` each estimated attribute that is compared is crossed with all measured ones.
+
     Raises:
-        Invalid: a grouping crosses an attribute that the data do not hold with another.
+        Invalid: a grouping crosses two estimated attributes, or one that is not collected; it names
+            an attribute that the mapping does not.
     """
-    elsewhere = [one.name for one in mapping.proxied] + [one.name for one in mapping.not_collected]
+    proxied, absent = (
+        [one.name for one in part] for part in (mapping.proxied, mapping.not_collected)
+    )
+    measured = [one.name for one in mapping.sensitive]
     given = list(config.get("groupings") or [])
     own: list[Any] = []
-    asked: list[str] = []
+    asked: list[tuple[str, ...]] = []
     for index, one in enumerate(given):
         names = [one] if isinstance(one, str) else list(one) if isinstance(one, list) else []
-        if not any(name in elsewhere for name in names):
+        if not any(name in (*proxied, *absent) for name in names):
             own.append(one)
-        elif len(names) == 1:
-            asked.append(names[0])
-        else:
-            raise Invalid(
-                "an attribute that is not in the data is compared by itself: no proxy tells how it "
-                "goes with another",
-                field=f"config.groupings[{index}]",
-            )
+            continue
+        where = f"config.groupings[{index}]"
+        if len(set(names)) != len(names):
+            raise Invalid("expected an attribute or a list of different attributes", field=where)
+        refuse_crossing(names, proxied, absent, where)
+        for name in names:
+            if name not in (*measured, *proxied, *absent):
+                raise Invalid(f"{name!r} is no sensitive attribute of the mapping", field=where)
+        asked.append(tuple(names))
+    if not given:
+        asked = [(name,) for name in (*proxied, *absent)]
+    if config.get("intersections") and measured:
+        compared = [name for name in proxied if any(name in grouping for grouping in asked)]
+        crossed = [(*measured, name) for name in compared]
+        asked += [grouping for grouping in crossed if grouping not in asked]
     minimum, level = config.get("minimum") or {}, config.get("level") or 0.95
-    apart = Apart(tuple(asked if given else elsewhere), minimum, float(level))
-    nothing = not own if given else not mapping.sensitive
+    apart = Apart(tuple(asked), minimum, float(level))
+    nothing = not own if given else not measured
     if nothing:
         return None, apart
-    return {**config, **({"groupings": own} if given else {})}, apart
+    return {**config, **({"groupings": own} if own else {})}, apart
 
 
 def measure(
@@ -116,12 +160,26 @@ def measure(
     """Rates and comparisons of each estimated attribute, and why there are none of the others."""
     found = CheckResult([])
     for one in mapping.proxied:
-        if one.name in apart.attributes:
-            found = joined(found, _estimated(one, estimated[one.name], apart))
+        groupings = apart.of(one.name)
+        for grouping in groupings:
+            found = joined(found, _estimated(_About(one, grouping), estimated[one.name], apart))
+        if groupings:
+            found.notes.append(_note(one, groupings))
     for absent in mapping.not_collected:
-        if absent.name in apart.attributes:
+        if apart.of(absent.name):
             found = joined(found, _not_collected(absent))
     return found
+
+
+def _note(one: ProxiedAttribute, groupings: Sequence[tuple[str, ...]]) -> Note:
+    text = (
+        f"groups of {one.name} are estimated by the registered model version {one.version}; no "
+        "interval covers what that gets wrong"
+    )
+    others = sorted({name for grouping in groupings for name in grouping} - {one.name})
+    if others:
+        text += f", nor that it may be wrong more often for some groups of {' or '.join(others)}"
+    return Note("estimated_groups", text)
 
 
 def joined(first: CheckResult, second: CheckResult) -> CheckResult:
@@ -149,9 +207,9 @@ def _not_collected(one: NotCollected) -> CheckResult:
     return CheckResult(measured, [], [Note(reason, f"{one.name} is not collected, {said}")])
 
 
-def _estimated(one: ProxiedAttribute, cube: Contingency, apart: Apart) -> CheckResult:
+def _estimated(about: _About, cube: Contingency, apart: Apart) -> CheckResult:
     cells: dict[Group, list[Cell]] = {}
-    for cell in cube.cells:
+    for cell in cube.by(about.attributes).cells:
         if cell.prediction is not None:
             cells.setdefault(cell.group, []).append(cell)
     rates = {
@@ -159,29 +217,26 @@ def _estimated(one: ProxiedAttribute, cube: Contingency, apart: Apart) -> CheckR
         for metric in _RATES
     }
     measured = [
-        _shown(one, metric, group, rate, apart)
+        _shown(about, metric, group, rate, apart)
         for metric in _RATES
         for group, rate in rates[metric].items()
     ]
     between = [
-        _difference(one, name, [metric], rates, apart) for name, metric in _DIFFERENCES.items()
+        _difference(about, name, [metric], rates, apart) for name, metric in _DIFFERENCES.items()
     ]
-    between.insert(1, _ratio(one, rates, apart))
+    between.insert(1, _ratio(about, rates, apart))
     odds = ["true_positive_rate", "false_positive_rate"]
-    between.append(_difference(one, _ODDS, odds, rates, apart))
-    title = f"Selection rate by {one.name.replace('_', ' ')}, estimated"
+    between.append(_difference(about, _ODDS, odds, rates, apart))
+    by = " and ".join(about.attributes).replace("_", " ")
     shown = [
-        (found.slice[one.name], found) for found in measured if found.metric == "selection_rate"
+        (", ".join(found.slice.values()), found)
+        for found in measured
+        if found.metric == "selection_rate"
     ]
-    note = Note(
-        "estimated_groups",
-        f"groups of {one.name} are estimated by the registered model version {one.version}; no "
-        "interval covers what that gets wrong",
-    )
+    name = f"selection_rate_by_{'_'.join(about.attributes)}"
     return CheckResult(
         [*measured, *between, *_left_out(between)],
-        [interval_plot(f"selection_rate_by_{one.name}", title, shown)],
-        [note],
+        [interval_plot(name, f"Selection rate by {by}, estimated", shown)],
     )
 
 
@@ -196,13 +251,9 @@ def _rate(metric: str, cells: Sequence[Cell], scale: int) -> _Rate | None:
     return _Rate(float(share), weight / scale, weight * weight / squares)
 
 
-def _detail(one: ProxiedAttribute, **more: Any) -> dict[str, Any]:
-    return {"estimated": True, "proxy": one.version, **more}
-
-
 def _reason(group: Group, rate: _Rate | None, metric: str, apart: Apart) -> str | None:
     """Why a group is kept out of a comparison."""
-    if group == (UNKNOWN,):
+    if UNKNOWN in group:
         return MISSING_GROUP
     if rate is None:
         return NO_DENOMINATOR
@@ -210,19 +261,18 @@ def _reason(group: Group, rate: _Rate | None, metric: str, apart: Apart) -> str 
 
 
 def _shown(
-    one: ProxiedAttribute, metric: str, group: Group, rate: _Rate | None, apart: Apart
+    about: _About, metric: str, group: Group, rate: _Rate | None, apart: Apart
 ) -> MeasurementValue:
-    about = {one.name: group[0]}
     n = 0 if rate is None else int(rate.rows)
     base = MeasurementValue(
         metric,
-        about,
+        about.slice(group),
         None,
         n=n,
         undefined_reason=NO_DENOMINATOR if rate is None else INSUFFICIENT,
         method=_METHOD,
         unit="rate",
-        detail=_detail(one, minimum=apart.least(metric)),
+        detail=about.detail(minimum=apart.least(metric)),
     )
     if rate is None or rate.effective < apart.least(metric):
         return base
@@ -234,7 +284,7 @@ def _shown(
         upper=upper,
         level=apart.level,
         undefined_reason=None,
-        detail=_detail(one, effective_n=round(rate.effective, 3)),
+        detail=about.detail(effective_n=round(rate.effective, 3)),
     )
 
 
@@ -250,7 +300,7 @@ def _kept(metric: str, rates: _Rates, apart: Apart) -> dict[Group, _Rate]:
 
 
 def _excluded(
-    one: ProxiedAttribute, metrics: Sequence[str], rates: _Rates, apart: Apart
+    about: _About, metrics: Sequence[str], rates: _Rates, apart: Apart
 ) -> list[dict[str, Any]]:
     found = []
     for group in rates[metrics[0]]:
@@ -259,20 +309,20 @@ def _excluded(
             reason = _reason(group, rate, metric, apart)
             if reason is not None:
                 n = 0 if rate is None else int(rate.rows)
-                found.append({"group": {one.name: group[0]}, "reason": reason, "n": n})
+                found.append({"group": about.slice(group), "reason": reason, "n": n})
                 break
     return found
 
 
 def _difference(
-    one: ProxiedAttribute, name: str, metrics: Sequence[str], rates: _Rates, apart: Apart
+    about: _About, name: str, metrics: Sequence[str], rates: _Rates, apart: Apart
 ) -> MeasurementValue:
     """The largest difference between two groups, of the worst of the rates.
 
     Newcombe's (1998) hybrid of Wilson's intervals for every pair at once, after Bonferroni: the
     largest difference lies between the largest lower and the largest upper end.
     """
-    excluded = _excluded(one, metrics, rates, apart)
+    excluded = _excluded(about, metrics, rates, apart)
     away = {tuple(left["group"].values()) for left in excluded}
     kept = {
         metric: {
@@ -281,7 +331,7 @@ def _difference(
         for metric in metrics
     }
     if len(kept[metrics[0]]) < 2:
-        return _too_few(one, name, kept[metrics[0]], excluded, "rate")
+        return _too_few(about, name, kept[metrics[0]], excluded, "rate")
     pairs = [
         (metric, *pair) for metric in metrics for pair in combinations(sorted(kept[metric]), 2)
     ]
@@ -296,7 +346,7 @@ def _difference(
     ordered = sorted((first, second), key=lambda group: -kept[worst][group].value)
     return MeasurementValue(
         name,
-        {one.name: BETWEEN},
+        about.between(),
         value,
         max(found[1] for found in spread),
         max(found[2] for found in spread),
@@ -304,10 +354,9 @@ def _difference(
         int(sum(rate.rows for rate in kept[worst].values())),
         method="estimated by proxy, newcombe at kish's effective size, bonferroni",
         unit="rate",
-        detail=_detail(
-            one,
-            highest={one.name: ordered[0][0]},
-            lowest={one.name: ordered[1][0]},
+        detail=about.detail(
+            highest=about.slice(ordered[0]),
+            lowest=about.slice(ordered[1]),
             excluded=excluded,
             groups=len(kept[worst]),
             **({"worst": worst} if len(metrics) > 1 else {}),
@@ -324,18 +373,18 @@ def _newcombe(high: _Rate, low: _Rate, level: float) -> tuple[float, float]:
     )
 
 
-def _ratio(one: ProxiedAttribute, rates: _Rates, apart: Apart) -> MeasurementValue:
+def _ratio(about: _About, rates: _Rates, apart: Apart) -> MeasurementValue:
     """The lowest selection rate over the highest, with Katz's (1978) interval of its logarithm."""
     metric = "selection_rate"
-    excluded = _excluded(one, [metric], rates, apart)
+    excluded = _excluded(about, [metric], rates, apart)
     kept = _kept(metric, rates, apart)
     if len(kept) < 2:
-        return _too_few(one, _RATIO, kept, excluded, "ratio")
+        return _too_few(about, _RATIO, kept, excluded, "ratio")
     highest = max(kept, key=lambda group: kept[group].value)
     lowest = min(kept, key=lambda group: kept[group].value)
     high, low = kept[highest], kept[lowest]
     if not high.value:
-        few = _too_few(one, _RATIO, kept, excluded, "ratio")
+        few = _too_few(about, _RATIO, kept, excluded, "ratio")
         return replace(few, undefined_reason=NO_DENOMINATOR)
     value = low.value / high.value
     pairs = len(kept) * (len(kept) - 1) // 2
@@ -348,7 +397,7 @@ def _ratio(one: ProxiedAttribute, rates: _Rates, apart: Apart) -> MeasurementVal
     base = value or 0.5 / (low.effective * high.value)
     return MeasurementValue(
         _RATIO,
-        {one.name: BETWEEN},
+        about.between(),
         value,
         min(value, base / shift) if value else 0.0,
         max(value, base * shift),
@@ -356,10 +405,9 @@ def _ratio(one: ProxiedAttribute, rates: _Rates, apart: Apart) -> MeasurementVal
         int(sum(rate.rows for rate in kept.values())),
         method="estimated by proxy, katz at kish's effective size, bonferroni",
         unit="ratio",
-        detail=_detail(
-            one,
-            highest={one.name: highest[0]},
-            lowest={one.name: lowest[0]},
+        detail=about.detail(
+            highest=about.slice(highest),
+            lowest=about.slice(lowest),
             excluded=excluded,
             groups=len(kept),
         ),
@@ -367,7 +415,7 @@ def _ratio(one: ProxiedAttribute, rates: _Rates, apart: Apart) -> MeasurementVal
 
 
 def _too_few(
-    one: ProxiedAttribute,
+    about: _About,
     name: str,
     kept: Mapping[Group, _Rate],
     excluded: list[dict[str, Any]],
@@ -375,12 +423,12 @@ def _too_few(
 ) -> MeasurementValue:
     return MeasurementValue(
         name,
-        {one.name: BETWEEN},
+        about.between(),
         None,
         n=int(sum(rate.rows for rate in kept.values())),
         undefined_reason=INSUFFICIENT,
         unit=unit,
-        detail=_detail(one, excluded=excluded, groups=len(kept)),
+        detail=about.detail(excluded=excluded, groups=len(kept)),
     )
 
 

@@ -113,12 +113,12 @@ def contingency(
             row["prediction"],
             int(row["n"]),
         )
-        for row in _bounded(counted)
+        for row in bounded(counted)
     ]
     return Contingency(tuple(one.name for one in attributes), added(cells))
 
 
-def _bounded(counted: "ir.Table") -> list[dict[str, Any]]:
+def bounded(counted: "ir.Table") -> list[dict[str, Any]]:
     """The rows of a grouping by attributes, which are people's groups and never an identifier."""
     rows: list[dict[str, Any]] = counted.limit(MOST_CELLS + 1).to_pyarrow().to_pylist()
     if len(rows) > MOST_CELLS:

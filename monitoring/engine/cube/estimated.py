@@ -2,15 +2,17 @@
 
 A proxy (Bayesian surname geocoding, say) gives each row the probability of each group. A row then
 counts for every group by its probability, as Chen et al. (2019) weigh them, in whole millionths, so
-that sums are exact and each row counts for one.
+that sums are exact and each row counts for one. Crossed with measured attributes a row keeps its
+weights: it counts in the cells of its own measured group.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from kernel.errors import Invalid
-from monitoring.engine.cube.contingency import Cell, Contingency, added
-from monitoring.engine.cube.expressions import label_of, prediction_of
-from monitoring.engine.mapping import UNKNOWN, ColumnMapping
+from monitoring.engine.cube.contingency import Cell, Contingency, added, bounded
+from monitoring.engine.cube.expressions import group_of, label_of, prediction_of
+from monitoring.engine.mapping import UNKNOWN, ColumnMapping, SensitiveAttribute
 from monitoring.engine.sources import Source
 from monitoring.engine.unmeasured import ProxiedAttribute
 
@@ -20,15 +22,19 @@ TOLERANCE = 1e-6
 
 
 def estimated_contingency(
-    source: Source, mapping: ColumnMapping, attribute: ProxiedAttribute
+    source: Source,
+    mapping: ColumnMapping,
+    attribute: ProxiedAttribute,
+    measured: Sequence[SensitiveAttribute] = (),
 ) -> Contingency:
-    """Sum the rows' weights by estimated group, label and prediction.
+    """Sum the rows' weights by estimated group, the groups of `measured`, label and prediction.
 
     What the probabilities of a row leave of 1 counts for the group `unknown`; so does a row that
     lacks one of them.
 
     Raises:
-        Invalid: naming the attribute if a probability lies outside 0 to 1, or a row's sum past 1.
+        Invalid: naming the attribute if a probability lies outside 0 to 1, or a row's sum past 1;
+            a measured attribute is an identifier.
     """
     import ibis
 
@@ -49,7 +55,9 @@ def estimated_contingency(
     label, predicted = label_of(source, mapping), prediction_of(source, mapping)
     wrong = [(~absent) & ((column < 0) | (column > 1)) for column in given]
     wrong.append((~absent) & (running > 1 + TOLERANCE * len(given)))
+    groups = {f"group_{place}": group_of(source, one) for place, one in enumerate(measured)}
     rows = table.select(
+        **groups,
         label=nothing if label is None else label,
         prediction=nothing if predicted is None else predicted,
         wrong=ibis.ifelse(ibis.or_(*wrong), 1, 0).cast("int64"),
@@ -61,18 +69,25 @@ def estimated_contingency(
         sums[name] = whole.sum().cast("decimal(38, 0)").cast("string")
         squared = (rows[name] * rows[name]).cast("decimal(38, 0)")
         sums[f"{name}_2"] = squared.sum().cast("decimal(38, 0)").cast("string")
-    counted = rows.group_by(["label", "prediction"]).agg(**sums).to_pyarrow().to_pylist()
+    counted = bounded(rows.group_by([*groups, "label", "prediction"]).agg(**sums))
     if any(row["wrong"] for row in counted):
         raise Invalid(
             f"{sum(int(row['wrong']) for row in counted)} rows have probabilities of "
             f"{attribute.name} that lie outside 0 to 1 or sum past 1",
             field="mapping.sensitive",
         )
-    names = [*((f"w{place}", group) for place, (group, _) in enumerate(attribute.columns))]
+    of_row = [*((f"w{place}", group) for place, (group, _) in enumerate(attribute.columns))]
     cells = [
-        Cell((group,), row["label"], row["prediction"], int(row[name]), int(row[f"{name}_2"]))
+        Cell(
+            (group, *(row[one] for one in groups)),
+            row["label"],
+            row["prediction"],
+            int(row[name]),
+            int(row[f"{name}_2"]),
+        )
         for row in counted
-        for name, group in [*names, ("rest", UNKNOWN)]
+        for name, group in [*of_row, ("rest", UNKNOWN)]
         if int(row[name])
     ]
-    return Contingency((attribute.name,), added(cells), SCALE)
+    names = (attribute.name, *(one.name for one in measured))
+    return Contingency(names, added(cells), SCALE)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from kernel.errors import Invalid
 from monitoring.engine.cube.expressions import Group, group_of, prediction_of, score_of
 from monitoring.engine.cube.scores import SCORE_BINS, SCORE_SCALE
 from monitoring.engine.cube.sums import added, bin_of, exact_sum, need_probabilities, read_sum
@@ -97,3 +98,11 @@ def expected_cube(source: Source, mapping: ColumnMapping) -> ExpectedCube | None
     names = tuple(one.name for one in mapping.sensitive)
     ordered = sorted(cells, key=lambda cell: (cell.group, cell.prediction, cell.bin))
     return ExpectedCube(names, SCORE_BINS, tuple(ordered))
+
+
+def merge_expected(first: ExpectedCube, second: ExpectedCube) -> ExpectedCube:
+    """Add two cubes of expectations of the same attributes and bins."""
+    if (first.attributes, first.bins) != (second.attributes, second.bins):
+        raise Invalid("expectations of different shapes do not add up", field="attributes")
+    cells = first.cells + second.cells
+    return ExpectedCube(first.attributes, first.bins, cells).by(first.attributes)

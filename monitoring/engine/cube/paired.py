@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from kernel.errors import Invalid
 from monitoring.engine.cube.expressions import Group, group_of, label_of, prediction_of, score_of
 from monitoring.engine.cube.scores import SCORE_SCALE
 from monitoring.engine.cube.sums import added, bin_of, exact_sum, need_probabilities, read_sum
@@ -125,6 +126,19 @@ def paired_cube(source: Source, mapping: ColumnMapping) -> PairedCube | None:
     scores, moments = _scores(source, mapping, groups, label)
     names = tuple(one.name for one in mapping.sensitive)
     return PairedCube(names, PAIRED_BINS, tuple(cells), scores, moments)
+
+
+def merge_paired(first: PairedCube, second: PairedCube) -> PairedCube:
+    """Add two paired cubes of the same attributes and bins."""
+    if (first.attributes, first.bins) != (second.attributes, second.bins):
+        raise Invalid("pairs of different shapes do not add up", field="attributes")
+    return PairedCube(
+        first.attributes,
+        first.bins,
+        first.cells + second.cells,
+        first.scores + second.scores,
+        first.moments + second.moments,
+    ).by(first.attributes)
 
 
 def _scores(

@@ -1,37 +1,71 @@
 """The cube of a regression: exact sums of residuals and outcomes by group, and a few sorted values.
 
-A number may be of any size, so sums are of numbers brought into [-1, 1] first: an outcome less the
-middle of all outcomes, over a power of ten; a residual (prediction less outcome) over one of its
-own. The cube declares both.
+A number may be of any size, so sums are of numbers brought into [-1, 1] first: an outcome less a
+number near the middle of all outcomes, over a power of two; a residual (prediction less outcome)
+over one of its own. The cube declares both, its frame. Dividing by a power of two changes no digit,
+so what days of different frames sum up to can be added in a frame that holds them all.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from kernel.errors import Invalid
+from kernel.errors import Invalid, Unprocessable
+from monitoring.engine.cube.error_bins import ErrorBins, error_bins
 from monitoring.engine.cube.expressions import SCORE, Group, group_of
-from monitoring.engine.cube.sums import added, exact_sum, read_sum
+from monitoring.engine.cube.sums import (
+    BITS,
+    added,
+    limbs,
+    of_units,
+    power_of_two,
+    read_limbs,
+    units,
+)
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.sources import Source
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-SCALE = 15
-"""Units of 1e-15: a double between -1 and 1 has hardly more digits."""
-SUMS = ("e", "size", "e2", "e4", "y", "y2", "y3", "y4", "e2y", "e2y2")
+RESIDUALS = {"e": 1, "size": 1, "e2": 2, "e4": 4}
+"""Sums of residuals alone, and of which power of them."""
+OUTCOMES = ("y", "y2", "y3", "y4")
+PRODUCTS = ("e2", "e2y", "e2y2")
+SUMS = (*RESIDUALS, *OUTCOMES, *PRODUCTS[1:])
 
 
 @dataclass(frozen=True)
 class Frame:
-    """`middle` is taken from outcomes, which then are over 10**`power`; residuals over 10**`unit`."""
+    """`middle` is taken from outcomes, which then are over 2**`power`; residuals over 2**`unit`."""
 
     middle: float
     power: int
     unit: int
+
+    @classmethod
+    def around(cls, low: float, high: float, most: float) -> "Frame":
+        """A frame for outcomes from `low` to `high` and residuals up to `most` in size."""
+        half = (high - low) / 2
+        middle = low + half
+        if half:
+            # Of few digits, so that an outcome less the middle has hardly more than the outcome.
+            step = math.ldexp(1.0, power_of_two(half) - 4)
+            middle = round(middle / step) * step
+        return cls(middle, power_of_two(max(high - middle, middle - low)), power_of_two(most))
+
+    @classmethod
+    def holding(cls, frames: Sequence["Frame"]) -> "Frame":
+        """A frame for whatever several frames hold."""
+        if len({(one.middle, one.power) for one in frames}) == 1:
+            around = frames[0]
+        else:
+            ends = [(math.ldexp(1.0, one.power), one.middle) for one in frames]
+            low, high = min(m - half for half, m in ends), max(m + half for half, m in ends)
+            around = cls.around(low, high, 0.0)
+        return cls(around.middle, around.power, max(one.unit for one in frames))
 
     def to_json(self) -> dict[str, Any]:
         return {"middle": self.middle, "power": self.power, "unit": self.unit}
@@ -40,11 +74,15 @@ class Frame:
 @dataclass(frozen=True)
 class ResidualSums:
     """Sums over a group's rows, in the frame: of residuals (e), their sizes, squares and fourth
-    powers, of outcomes (y) up to the fourth power, and of e squared times y and y squared."""
+    powers, of outcomes (y) up to the fourth power, and of e squared times y and y squared. Whole
+    numbers of units of 2**-`BITS`."""
 
     group: Group
     n: int
-    sums: Mapping[str, Decimal]
+    sums: Mapping[str, int]
+
+    def of(self, name: str) -> Fraction:
+        return of_units(self.sums[name])
 
 
 @dataclass(frozen=True)
@@ -71,11 +109,18 @@ class RegressionCube:
         )
         return RegressionCube(tuple(attributes), self.rows, self.frame, tuple(groups))
 
+    def within(self, frame: Frame) -> "RegressionCube":
+        """The same sums in a frame that holds this one."""
+        groups = (
+            ResidualSums(one.group, one.n, _moved(one, self.frame, frame)) for one in self.groups
+        )
+        return RegressionCube(self.attributes, self.rows, frame, tuple(groups))
+
     def to_json(self) -> dict[str, Any]:
         return {
             "attributes": list(self.attributes),
             "rows": self.rows,
-            "scale": SCALE,
+            "bits": BITS,
             "frame": self.frame.to_json(),
             "sums": list(SUMS),
             "groups": [
@@ -86,12 +131,58 @@ class RegressionCube:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "RegressionCube":
+        """Raises Unprocessable if the sums are of another form than this release writes."""
+        if value.get("bits") != BITS or tuple(value["sums"]) != SUMS:
+            raise Unprocessable("the sums of a regression are of another form", field="made_of")
         groups = (
-            ResidualSums(tuple(group), n, dict(zip(SUMS, map(Decimal, sums), strict=True)))
+            ResidualSums(tuple(group), n, dict(zip(SUMS, map(int, sums), strict=True)))
             for group, n, *sums in value["groups"]
         )
         frame = Frame(**value["frame"])
         return cls(tuple(value["attributes"]), value["rows"], frame, tuple(groups))
+
+
+def merge_regressions(parts: Sequence[RegressionCube]) -> RegressionCube:
+    """Add up the sums of rows that were counted apart, in the frame that holds them all."""
+    first = parts[0]
+    if any(one.attributes != first.attributes for one in parts):
+        raise Invalid("sums of different attributes do not add up", field="attributes")
+    frame = Frame.holding([one.frame for one in parts])
+    groups = [group for one in parts for group in one.within(frame).groups]
+    rows = sum(one.rows for one in parts)
+    return RegressionCube(first.attributes, rows, frame, tuple(groups)).by(first.attributes)
+
+
+def _moved(one: ResidualSums, old: Frame, new: Frame) -> dict[str, int]:
+    if old == new:
+        return dict(one.sums)
+    smaller = Fraction(2) ** (old.unit - new.unit)
+    found = {name: one.of(name) * smaller**degree for name, degree in RESIDUALS.items()}
+    shift = Fraction(old.middle) - Fraction(new.middle)
+    moments = [Fraction(one.n), *(one.of(name) for name in OUTCOMES)]
+    found |= dict(zip(OUTCOMES, _shifted(moments, shift, old, new)[1:], strict=True))
+    products = [one.of(name) * smaller**2 for name in PRODUCTS]
+    found |= dict(zip(PRODUCTS, _shifted(products, shift, old, new), strict=True))
+    return {name: units(found[name]) for name in SUMS}
+
+
+def _shifted(
+    moments: Sequence[Fraction], shift: Fraction, old: Frame, new: Frame
+) -> list[Fraction]:
+    """Sums of weights times powers 0, 1, ... of y, taken from another middle and over another
+    power: by the binomial theorem."""
+    scale, power = Fraction(2) ** old.power, Fraction(2) ** new.power
+    return [
+        sum(
+            (
+                math.comb(degree, part) * moments[part] * scale**part * shift ** (degree - part)
+                for part in range(degree + 1)
+            ),
+            Fraction(0),
+        )
+        / power**degree
+        for degree in range(len(moments))
+    ]
 
 
 def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
@@ -115,7 +206,7 @@ def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
         y=source.table[mapping.label].cast("float64"),
         p=source.table[predicted].cast("float64"),
     )
-    known = _finite(table.y) & _finite(table.p)
+    known = finite(table.y) & finite(table.p)
     # DuckDB may work an expression out for rows that a filter left out: there it must be null.
     table = table.mutate(
         known=known, y=ibis.ifelse(known, table.y, None), p=ibis.ifelse(known, table.p, None)
@@ -123,8 +214,8 @@ def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
     return table.filter(table.known).drop("known").mutate(e=lambda kept: kept.p - kept.y)
 
 
-def regression_cube(source: Source, mapping: ColumnMapping) -> RegressionCube:
-    """Sum up residuals and outcomes.
+def regression_cube(source: Source, mapping: ColumnMapping) -> tuple[RegressionCube, ErrorBins]:
+    """Sum up residuals and outcomes, and count the sizes of residuals in bins.
 
     Raises:
         Invalid: as `residuals`, or no row has both an outcome and a prediction.
@@ -136,35 +227,33 @@ def regression_cube(source: Source, mapping: ColumnMapping) -> RegressionCube:
     low, high, least, most = (ends[name][0].as_py() for name in ("low", "high", "least", "most"))
     if low is None:
         raise Invalid("no row has both an outcome and a prediction", field="mapping.prediction")
-    middle = low + (high - low) / 2
-    frame = Frame(
-        middle, _power(max(high - middle, middle - low)), _power(max(abs(least), abs(most)))
-    )
+    frame = Frame.around(low, high, max(abs(least), abs(most)))
+    names = tuple(one.name for one in mapping.sensitive)
+    bins = error_bins(names, table)
     groups = [f"group_{place}" for place in range(len(mapping.sensitive))]
-    y = (table.y - frame.middle) / 10.0**frame.power
-    e = table.e / 10.0**frame.unit
-    table = table.mutate(y=y, e=e)
-    y, e = table.y, table.e
-    parts = {
-        "e": e, "size": e.abs(), "e2": e * e, "e4": e * e * e * e,
-        "y": y, "y2": y * y, "y3": y * y * y, "y4": y * y * y * y,
-        "e2y": e * e * y, "e2y2": e * e * y * y,
-    }  # fmt: skip
-    summed = table.group_by(groups or [table.y.isnull().name("all")]).agg(
-        n=table.count(), **{name: exact_sum(parts[name], SCALE) for name in SUMS}
+    table = table.mutate(
+        y=(table.y - frame.middle) * 2.0**-frame.power, e=table.e * 2.0**-frame.unit
     )
+    y, e = table.y, table.e
+    table = table.mutate(square=e * e, worth=y * y)
+    y, e, square, worth = table.y, table.e, table.square, table.worth
+    parts = {
+        "e": e, "size": e.abs(), "e2": square, "e4": square * square,
+        "y": y, "y2": worth, "y3": worth * y, "y4": worth * worth,
+        "e2y": square * y, "e2y2": square * worth,
+    }  # fmt: skip
+    wanted = {key: one for name in SUMS for key, one in limbs(name, parts[name]).items()}
+    summed = table.group_by(groups or [table.y.isnull().name("all")]).agg(n=table.count(), **wanted)
     found = (
         ResidualSums(
             tuple(row[name] for name in groups),
             row["n"],
-            {name: read_sum(row[name], SCALE) for name in SUMS},
+            {name: read_limbs(name, row) for name in SUMS},
         )
         for row in summed.to_pyarrow().to_pylist()
     )
-    names = tuple(one.name for one in mapping.sensitive)
-    return RegressionCube(
-        names, source.rows, frame, tuple(sorted(found, key=lambda one: one.group))
-    )
+    ordered = tuple(sorted(found, key=lambda one: one.group))
+    return RegressionCube(names, source.rows, frame, ordered), bins
 
 
 def sorted_sizes(
@@ -198,10 +287,6 @@ def sorted_sizes(
     return found
 
 
-def _finite(column: "ir.Value") -> "ir.Value":
+def finite(column: "ir.Value") -> "ir.Value":
+    """Is it a number, and of a size whose square is one?"""
     return column.notnull() & ~column.isnan() & (column.abs() < 1e150)
-
-
-def _power(most: float) -> int:
-    """The least power of ten that is not exceeded."""
-    return math.ceil(math.log10(most)) if most > 0 else 0

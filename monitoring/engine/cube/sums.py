@@ -1,7 +1,14 @@
-"""Exact sums of floats in a database: whole units of a declared scale, the same wherever summed."""
+"""Exact sums of floats in a database: whole units of a declared scale, the same wherever summed.
 
-from collections.abc import Iterable
+Where values are of any size they are brought into [-1, 1] by a power of two, which changes no digit
+of theirs, and summed in units of 2**-`BITS`: then sums of days add up to the sum of all rows, digit
+by digit, whatever power each day was brought down by.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +16,49 @@ from kernel.errors import Invalid
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+
+_LIMB = 50
+BITS = 2 * _LIMB
+"""Digits in base 2 after the point. A double over 2**-48 in size has none further down."""
+LEAST_POWER = -1_000
+"""Numbers under 2 to this are brought no nearer to 1: its inverse must be a double."""
+
+
+def power_of_two(most: float) -> int:
+    """The least exponent whose power of two is not exceeded by a size."""
+    if not most:
+        return 0
+    part, exponent = math.frexp(most)
+    return max(LEAST_POWER, exponent - 1 if part == 0.5 else exponent)
+
+
+def limbs(name: str, value: "ir.Value") -> dict[str, "ir.Value"]:
+    """Two aggregations whose results `read_limbs` puts together: the sum of values in [-1, 1].
+
+    Each limb of a value is a whole number under 2**51, which every database holds exactly.
+    """
+    scaled = value * 2.0**_LIMB
+    whole = scaled.floor().cast("int64")
+    rest = ((scaled - whole) * 2.0**_LIMB).floor().cast("int64")
+    return {
+        f"{name}_high": whole.cast("decimal(38, 0)").sum().cast("decimal(38, 0)").cast("string"),
+        f"{name}_low": rest.cast("decimal(38, 0)").sum().cast("decimal(38, 0)").cast("string"),
+    }
+
+
+def read_limbs(name: str, row: Mapping[str, Any]) -> int:
+    """The sum in units of 2**-`BITS`."""
+    return (int(row[f"{name}_high"]) << _LIMB) + int(row[f"{name}_low"])
+
+
+def units(value: Fraction) -> int:
+    """A sum as whole units of 2**-`BITS`."""
+    return math.floor(value * 2**BITS)
+
+
+def of_units(sum_: int) -> Fraction:
+    return Fraction(sum_, 2**BITS)
 
 
 def exact_sum(value: "ir.Value", scale: int) -> "ir.Value":

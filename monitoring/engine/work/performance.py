@@ -1,6 +1,6 @@
 """Performance: how often the model is right, and how well its scores say so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from monitoring.engine.checks import performance
 from monitoring.engine.checks.performance import Compared
 from monitoring.engine.cube.expected import ExpectedCube, expected_cube
 from monitoring.engine.cube.paired import OTHER_PREDICTION, OTHER_SCORE, paired_cube
+from monitoring.engine.cube.paired_errors import paired_errors
 from monitoring.engine.cube.regression import regression_cube, sorted_sizes
 from monitoring.engine.job import CheckJob
 from monitoring.engine.mapping import ColumnMapping
@@ -34,7 +35,7 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
             clock("counting", 0.6)
             aggregates: dict[str, Any] = {}
             results = []
-            for name, mapping, config in _parts(job):
+            for name, mapping, config in parts(job.mapping, job.config):
                 found, result = _measured(job, mapping, config, scored.source, pair)
                 aggregates |= found if not name else {name: found}
                 results.append(result)
@@ -44,7 +45,7 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         scored.source.close()
     if job.comparator is not None:
         aggregates["compared_with"] = job.comparator.identity()
-    return Worked(aggregates, _joined(results), grade_of(scored), rows, [scored], [])
+    return Worked(aggregates, joined(results), grade_of(scored), rows, [scored], [])
 
 
 @contextmanager
@@ -53,8 +54,6 @@ def _paired(job: CheckJob, scored: Scored, workdir: Path, clock: Clock) -> Itera
     if job.comparator is None:
         yield None
         return
-    if job.mapping.task != "classification":
-        raise Invalid("decisions are compared, not numbers", field="config.compare_with")
     clock("scoring the version compared with", 0.4)
     pair = open_pair(job, scored, workdir, clock.between(0.4, 0.6))
     try:
@@ -63,13 +62,17 @@ def _paired(job: CheckJob, scored: Scored, workdir: Path, clock: Clock) -> Itera
         pair.close()
 
 
-def _parts(job: CheckJob) -> list[tuple[str, ColumnMapping, dict[str, Any]]]:
+def parts(
+    mapping: ColumnMapping, asked: Mapping[str, Any]
+) -> list[tuple[str, ColumnMapping, dict[str, Any]]]:
     """The sensitive attributes, and apart from them the controls, each with its groupings.
+
+    The first stands in the cube itself, the second under its name.
 
     Raises:
         Invalid: a grouping mixes them, or names neither.
     """
-    mapping, wanted = job.mapping, list(job.config.get("groupings") or [])
+    wanted = list(asked.get("groupings") or [])
     sensitive, controls = (
         {one.name for one in part} for part in (mapping.sensitive, mapping.controls)
     )
@@ -83,17 +86,17 @@ def _parts(job: CheckJob) -> list[tuple[str, ColumnMapping, dict[str, Any]]]:
                 )
             slices.append(one)
     own = [one for one in wanted if one not in slices]
-    config = {name: value for name, value in job.config.items() if name not in _BOTH}
-    parts = []
+    config = {name: value for name, value in asked.items() if name not in _BOTH}
+    found = []
     if own or not wanted or not slices:
-        parts.append(("", mapping, {**config, **({"groupings": own} if own else {})}))
+        found.append(("", mapping, {**config, **({"groupings": own} if own else {})}))
     else:
         # Every grouping is of controls: everybody is measured, and no sensitive group.
-        parts.append(("", replace(mapping, sensitive=()), config))
+        found.append(("", replace(mapping, sensitive=()), config))
     if controls and (slices or not wanted):
         apart = {**config, **({"groupings": slices} if slices else {})}
-        parts.append(("slices", replace(mapping, sensitive=mapping.controls), apart))
-    return parts
+        found.append(("slices", replace(mapping, sensitive=mapping.controls), apart))
+    return found
 
 
 def _measured(
@@ -104,7 +107,7 @@ def _measured(
     pair: Source | None,
 ) -> tuple[dict[str, Any], CheckResult]:
     if mapping.task != "classification":
-        return _regression(job, mapping, config, source)
+        return _regression(job, mapping, config, source, pair)
     counts, scores = cube.contingency(source, mapping), cube.score_cube(source, mapping)
     expected = _expected(source, mapping) if config.get("estimate") else None
     compared = _compared(pair, mapping) if pair is not None else None
@@ -118,7 +121,7 @@ def _measured(
     if expected is not None:
         aggregates["expected"] = expected.to_json()
     if compared is not None:
-        aggregates["paired"] = compared.to_json()
+        aggregates["paired"] = compared.to_json(scores)
     return aggregates, result
 
 
@@ -151,24 +154,38 @@ def _compared(pair: Source, mapping: ColumnMapping) -> Compared:
 
 
 def _regression(
-    job: CheckJob, mapping: ColumnMapping, config: dict[str, Any], source: Source
+    job: CheckJob,
+    mapping: ColumnMapping,
+    config: dict[str, Any],
+    source: Source,
+    pair: Source | None,
 ) -> tuple[dict[str, Any], CheckResult]:
-    found = regression_cube(source, mapping)
+    found, bins = regression_cube(source, mapping)
     wanted = performance.ranks_wanted(found, config)
     sizes = {
         attributes: sorted_sizes(source, mapping, attributes, ranks)
         for attributes, ranks in wanted.items()
     }
-    result = performance.measure_regression(found, sizes, config, job.effective_seed())
+    paired = paired_errors(pair, mapping) if pair is not None else None
+    result = performance.measure_regression(
+        found, sizes, config, job.effective_seed(), paired=paired
+    )
     kept = [
         [list(attributes), list(group), sorted([rank, size] for rank, size in places.items())]
         for attributes, groups in sizes.items()
         for group, places in groups.items()
     ]
-    return {"regression": found.to_json(), "sorted_errors": kept}, result
+    aggregates = {
+        "regression": found.to_json(),
+        "error_bins": bins.to_json(),
+        "sorted_errors": kept,
+    }
+    if paired is not None:
+        aggregates["paired_errors"] = paired.to_json()
+    return aggregates, result
 
 
-def _joined(results: list[CheckResult]) -> CheckResult:
+def joined(results: list[CheckResult]) -> CheckResult:
     """The parts' results as one; everybody is measured once."""
     first, *others = results
     measurements, plots = list(first.measurements), list(first.plots)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring.configs.performance import OWN_FIELDS, Costs, sweep_points
 from monitoring.engine.checks.performance import comparison, drawn, estimates
 from monitoring.engine.checks.performance.comparison import Compared
 from monitoring.engine.checks.performance.decisions import (
@@ -43,7 +44,6 @@ from monitoring.engine.documents import Fields
 from monitoring.engine.plots import confusion_plot
 from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import CheckResult, MeasurementValue, Note, Plot
-from monitoring.configs.performance import OWN_FIELDS, Costs, sweep_points
 
 __all__ = [
     "FIELDS",

@@ -6,6 +6,7 @@ proportions have Tango's score interval and McNemar's test, those of areas DeLon
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy as np
 from monitoring.engine import curves, intervals, statistics
 from monitoring.engine.checks.performance.scope import Scope
 from monitoring.engine.checks.performance.scores import Bins
-from monitoring.engine.cube import Group, ScoreCube
-from monitoring.engine.cube.paired import PairedCell, PairedCube
+from monitoring.engine.cube import Group, ScoreCube, merge_scores
+from monitoring.engine.cube.paired import PairedCell, PairedCube, merge_paired
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import NOT_AVAILABLE, MeasurementValue, Plot
 from monitoring.engine.statistics import Interval
@@ -47,11 +48,34 @@ class Compared:
             self.other.by(attributes) if self.other else None,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, scores: ScoreCube | None = None) -> dict[str, Any]:
+        """As a document. This model's scores are in it if they are not `scores`, those of all rows:
+        the other may have none for some."""
+        ours = {} if self.ours is None or self.ours == scores else {"scores": self.ours.to_json()}
         return {
             "pairs": self.cube.to_json(),
             "other_scores": self.other.to_json() if self.other else None,
+            **ours,
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], scores: ScoreCube | None) -> "Compared":
+        other = value["other_scores"]
+        ours = ScoreCube.from_json(value["scores"]) if "scores" in value else scores
+        return cls(
+            PairedCube.from_json(value["pairs"]),
+            ours if other is not None else None,
+            ScoreCube.from_json(other) if other is not None else None,
+        )
+
+
+def merge_compared(parts: Sequence[Compared]) -> Compared:
+    """Add up the pairs of rows that were counted apart."""
+    scores: list[ScoreCube | None] = []
+    for name in ("ours", "other"):
+        given = [getattr(one, name) for one in parts]
+        scores.append(None if None in given else reduce(merge_scores, given))
+    return Compared(reduce(merge_paired, [one.cube for one in parts]), *scores)
 
 
 def compared(found: Compared, group: Group, scope: Scope) -> list[MeasurementValue]:

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, localcontext
+from fractions import Fraction
 from typing import Any
 
 from monitoring.configs import performance as performance_config
 from monitoring.engine import intervals
+from monitoring.engine.checks.performance.number_gains import ABSOLUTE_GAIN, GAINS, UNIT, gains
 from monitoring.engine.checks.performance.scope import Scope
 from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_group_config
 from monitoring.engine.cube import Group
+from monitoring.engine.cube.error_bins import ErrorBins, SortedSizes
+from monitoring.engine.cube.paired_errors import PairedErrors
 from monitoring.engine.cube.regression import RegressionCube, ResidualSums
 from monitoring.engine.documents import Fields
 from monitoring.engine.plots import interval_plot
@@ -24,7 +27,7 @@ MAE, RMSE, MSE, BIAS, R2 = FIGURES = (
     "r2",
 )
 QUANTILES = (0.5, 0.9)
-UNIT, SQUARE = "outcome", "outcome squared"
+SQUARE = "outcome squared"
 Sizes = Mapping[tuple[str, ...], Mapping[Group, Mapping[int, float]]]
 """By attributes, group and rank from 1: the sorted sizes of errors."""
 
@@ -43,7 +46,7 @@ def read_config(
     """
     fields = Fields(config, "config", (*GROUP_FIELDS, "quantiles"))
     quantiles = performance_config.quantiles(fields) or QUANTILES
-    names = (*FIGURES, *map(quantile_name, quantiles))
+    names = (*FIGURES, *map(quantile_name, quantiles), *GAINS)
     return read_group_config(fields, attributes, names), quantiles
 
 
@@ -74,12 +77,20 @@ def _place(n: int, share: float) -> tuple[int, float]:
 
 
 def measure_regression(
-    cube: RegressionCube, sizes: Sizes, config: Mapping[str, Any], seed: int
+    cube: RegressionCube,
+    sizes: Sizes | None,
+    config: Mapping[str, Any],
+    seed: int,
+    *,
+    bins: ErrorBins | None = None,
+    paired: PairedErrors | None = None,
 ) -> CheckResult:
     """Measure everybody and each group.
 
     Mean errors have Student's interval, the mean squared error and R2 a delta method's on
-    logarithms, quantiles that of two order statistics, which holds for any distribution.
+    logarithms, quantiles that of two order statistics, which holds for any distribution. Without
+    `sizes` quantiles are read from `bins`, certain to within what `detail.certified_error` says.
+    `paired` gives the gains over another model.
 
     Raises:
         Invalid: naming the field of `config`.
@@ -89,17 +100,22 @@ def measure_regression(
     plots: list[Plot] = []
     for attributes in ((), *settings.groupings):
         found: list[MeasurementValue] = []
+        binned = bins.by(attributes) if bins else None
+        pairs = paired.by(attributes) if paired else None
         for one in cube.by(attributes).groups:
             scope = Scope(dict(zip(attributes, one.group, strict=True)), settings, seed)
             found += _figures(one, cube, scope)
-            kept = sizes.get(attributes, {}).get(one.group, {})
-            found += [_quantile(one.n, share, kept, scope) for share in quantiles]
+            if sizes is None and binned is not None:
+                known = binned.of(one.group)
+                found += [_binned_quantile(one.n, share, known, scope) for share in quantiles]
+            else:
+                kept = (sizes or {}).get(attributes, {}).get(one.group, {})
+                found += [_quantile(one.n, share, kept, scope) for share in quantiles]
+            if pairs is not None:
+                found += gains(pairs, one.group, scope)
         measurements += found
         if attributes:
-            by = " and ".join(attributes).replace("_", " ")
-            rows = [(", ".join(m.slice.values()), m) for m in found if m.metric == MAE]
-            name = f"{MAE}_by_{'_'.join(attributes)}"
-            plots.append(interval_plot(name, f"Mean absolute error by {by}", rows, UNIT))
+            plots += _plots(attributes, found)
     left = cube.rows - sum(one.n for one in cube.groups)
     notes = []
     if left:
@@ -108,19 +124,30 @@ def measure_regression(
     return CheckResult(measurements, plots, notes)
 
 
+def _plots(attributes: tuple[str, ...], found: Sequence[MeasurementValue]) -> list[Plot]:
+    by = " and ".join(attributes).replace("_", " ")
+    plots = []
+    for metric, title in ((MAE, "Mean absolute error"), (ABSOLUTE_GAIN, "Gain in absolute error")):
+        rows = [(", ".join(m.slice.values()), m) for m in found if m.metric == metric]
+        if rows:
+            name = f"{metric}_by_{'_'.join(attributes)}"
+            plots.append(interval_plot(name, f"{title} by {by}", rows, UNIT))
+    return plots
+
+
 def _figures(one: ResidualSums, cube: RegressionCube, scope: Scope) -> list[MeasurementValue]:
     units = dict(zip(FIGURES, (UNIT, UNIT, SQUARE, UNIT, "share"), strict=True))
     if not scope.enough(MAE, one.n):
         return [scope.too_few(name, one.n, unit) for name, unit in units.items()]
-    unit, sums, n = 10.0**cube.frame.unit, one.sums, one.n
-    size, error, square = (float(sums[name]) for name in ("size", "e", "e2"))
+    unit, n = 2.0**cube.frame.unit, one.n
+    size, error, square = (float(one.of(name)) for name in ("size", "e", "e2"))
     measured = []
     for name, total in ((MAE, size), (BIAS, error)):
         interval = intervals.mean_interval(total, square, n, scope.level)
         measured.append(
             scope.value(name, total / n * unit, _times(interval, unit), n, "student", UNIT)
         )
-    found = _square_interval(square, float(sums["e4"]), n, scope.level)
+    found = _square_interval(square, float(one.of("e4")), n, scope.level)
     roots = found and Interval(math.sqrt(found.lower), math.sqrt(found.upper))
     method = "delta method on logarithms"
     root = math.sqrt(square / n) * unit
@@ -144,25 +171,25 @@ def _square_interval(square: float, fourth: float, n: int, level: float) -> Inte
 
 def _r2(one: ResidualSums, cube: RegressionCube, scope: Scope) -> MeasurementValue:
     """One less the ratio of squared errors to the outcomes' own spread; none if outcomes are alike."""
-    with localcontext(prec=60):
-        n, sums = Decimal(one.n), one.sums
-        centre = sums["y"] / n
-        spread = sums["y2"] - sums["y"] * centre
-        scale = Decimal(10) ** (2 * (cube.frame.unit - cube.frame.power))
-        if spread <= n * Decimal("1e-24"):
-            return scope.undefined(R2, NO_DENOMINATOR, one.n, "share")
-        ratio = float(sums["e2"] * scale / spread)
-        # Moments about the middle of the outcomes, turned into moments about their mean.
-        y4 = sums["y4"] - 4 * centre * sums["y3"] + 6 * centre**2 * sums["y2"] - 3 * n * centre**4
-        e2y2 = sums["e2y2"] - 2 * centre * sums["e2y"] + centre**2 * sums["e2"]
-        interval = None
-        if sums["e2"] > 0:
-            a, b = sums["e2"] / n, spread / n
-            # Of the logarithm of the ratio: the mean square of e2 / a - y2 / b over the rows.
-            error = sums["e4"] / a**2 - 2 * e2y2 / (a * b) + y4 / b**2
-            deviation = math.sqrt(max(0.0, float(error))) / one.n
-            found = intervals.log_ratio_interval(ratio, deviation, scope.level)
-            interval = Interval(1 - found.upper, 1 - found.lower)
+    n, square = Fraction(one.n), one.of("e2")
+    centre = one.of("y") / n
+    spread = one.of("y2") - one.of("y") * centre
+    # Squares are rounded to a double's digits: what differs by no more than that is alike.
+    if spread <= one.of("y2") / 2**48:
+        return scope.undefined(R2, NO_DENOMINATOR, one.n, "share")
+    ratio = float(square * Fraction(4) ** (cube.frame.unit - cube.frame.power) / spread)
+    # Moments about the middle of the outcomes, turned into moments about their mean.
+    y4 = one.of("y4") - 4 * centre * one.of("y3") + 6 * centre**2 * one.of("y2")
+    y4 -= 3 * n * centre**4
+    e2y2 = one.of("e2y2") - 2 * centre * one.of("e2y") + centre**2 * square
+    interval = None
+    if square > 0:
+        a, b = square / n, spread / n
+        # Of the logarithm of the ratio: the mean square of e2 / a - y2 / b over the rows.
+        error = one.of("e4") / a**2 - 2 * e2y2 / (a * b) + y4 / b**2
+        deviation = math.sqrt(max(0.0, float(error))) / one.n
+        found = intervals.log_ratio_interval(ratio, deviation, scope.level)
+        interval = Interval(1 - found.upper, 1 - found.lower)
     return scope.value(R2, 1 - ratio, interval, one.n, "delta method on logarithms", "share")
 
 
@@ -177,3 +204,22 @@ def _quantile(n: int, share: float, sizes: Mapping[int, float], scope: Scope) ->
     if low >= 1 and high <= n:
         interval = Interval(sizes[low], sizes[high])
     return scope.value(name, value, interval, n, "order statistics", UNIT)
+
+
+def _binned_quantile(n: int, share: float, sizes: SortedSizes, scope: Scope) -> MeasurementValue:
+    """The same from bins: in the middle of where it can be, within an interval that holds it."""
+    name = quantile_name(share)
+    if not n or not scope.enough(name, n):
+        return scope.too_few(name, n, UNIT)
+    rank, on = _place(n, share)
+    least, most = sizes.at(rank)
+    if on:
+        after = sizes.at(rank + 1)
+        least, most = least + on * (after[0] - least), most + on * (after[1] - most)
+    low, high = intervals.quantile_ranks(n, share, scope.level)
+    interval = None
+    if low >= 1 and high <= n:
+        interval = Interval(sizes.at(low)[0], sizes.at(high)[1])
+    value, bound = (least + most) / 2, (most - least) / 2
+    detail = {"certified_error": bound}
+    return scope.value(name, value, interval, n, "binned, order statistics", UNIT, detail)
