@@ -86,6 +86,7 @@ define(
     effect=str,
     wanted_effect=str,
     backtest=UUID | None,
+    source=str | None,
 )
 define(
     "monitoring.window.judged",

@@ -313,6 +313,7 @@ class Backtest(Watch):
         RUNNING = "running", "Running"
         SUCCEEDED = "succeeded", "Succeeded"
         FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     dataset = models.ForeignKey(Dataset, models.PROTECT, null=True, related_name="+")
@@ -342,9 +343,20 @@ class Monitor(Watch):
     """A check that runs on production data by itself, with limits that governance wrote into it.
 
     An amendment is a new row; this one ends. `effect` is what a breach does; it is milder than
-    `wanted_effect` as long as no backtest has shown how often the monitor would have acted.
+    `wanted_effect` as long as no backtest has shown how often the monitor would have acted. Its
+    windows are made of batches, or cut from the rows of a `source` by the mapping's time.
     """
 
+    source = models.ForeignKey(
+        Dataset,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        help_text="a table or query that windows are cut from; null: batches",
+    )
+    recheck = models.PositiveSmallIntegerField(
+        default=0, help_text="how many windows later one of a source is still counted again"
+    )
     silent_after_seconds = models.PositiveIntegerField(
         null=True, help_text="no batch for longer than this is a breach; null: never"
     )
@@ -368,14 +380,24 @@ class Monitor(Watch):
                 condition=Q(until=None),
                 name="one_current_monitor",
             ),
+            models.CheckConstraint(
+                condition=Q(source=None, recheck=0)
+                | (Q(source__isnull=False) & ~Q(window="batch")),
+                name="source_is_cut_by_time",
+            ),
         ]
 
 
 class Window(models.Model):
     """A stretch of time of a monitor or a backtest, and what its data came to.
 
-    With `batch` it is that batch's own; else it holds every batch that begins in it. `outcomes`
-    has one judgement for each limit; `acts` the keys of the limits that called for a breach here.
+    With `batch` it is that batch's own; else it holds every batch that begins in it, or the rows of
+    the monitor's source whose time lies in it. `outcomes` has one judgement for each limit; `acts`
+    the keys of the limits that called for a breach here.
+
+    Of a source: `asked_at` is when its rows were last asked for, and they are asked for again as
+    later windows end, until `recheck_until`. `recheck_run` counts them again while the window keeps
+    what it came to. `unread_times` is how often in a row the source could not be read.
     """
 
     class State(models.TextChoices):
@@ -400,6 +422,11 @@ class Window(models.Model):
     acts = models.JSONField(default=list)
     judged_at = models.DateTimeField(null=True)
     judged_times = models.PositiveIntegerField(default=0)
+    asked_at = models.DateTimeField(null=True)
+    recheck_until = models.DateTimeField(null=True)
+    recheck_run = models.ForeignKey(CheckRun, models.PROTECT, null=True, related_name="+")
+    unread_times = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True, help_text="when an unread source is asked again")
 
     class Meta:
         ordering: ClassVar = ["-end", "-start", "-id"]

@@ -1,8 +1,8 @@
 """Stretches of time that a monitor judges at once, in UTC. Pure.
 
 `batch`: each batch is judged by itself. `day`, `week` (from Monday), `month`, and `1h`, `2h`, `3h`,
-`4h`, `6h`, `8h`, `12h` (from midnight): all data whose batch begins in the stretch are judged
-together, once it is over.
+`4h`, `6h`, `8h`, `12h` (from midnight): all data whose batch begins in the stretch, or the rows of a
+source whose time lies in it, are judged together, once it is over.
 """
 
 import re
@@ -51,3 +51,21 @@ def between(window: str, since: datetime, until: datetime) -> Iterator[tuple[dat
     while end <= until:
         yield start, end
         start, end = around(window, end)
+
+
+def ends_after(window: str, end: datetime, count: int) -> Iterator[datetime]:
+    """When the next `count` stretches end after one that ends at `end`, earliest first."""
+    for _ in range(count):
+        _, end = around(window, end)
+        yield end
+
+
+def longest(window: str) -> timedelta:
+    """How long a stretch can be."""
+    start, end = around(window, datetime(2026, 1, 1, tzinfo=UTC))
+    return end - start
+
+
+def cuts_days(window: str) -> bool:
+    """Whether a stretch can be shorter than a day."""
+    return longest(window) < _DAY

@@ -103,8 +103,21 @@ class _Watched(StrictSerializer):
 
 
 class MonitorRequest(_Watched):
-    """An effect beyond `no_new_deployment` takes a backtest of the same definition."""
+    """An effect beyond `no_new_deployment` takes a backtest of the same definition.
 
+    With a `source` windows are cut from its rows by the mapping's time; else they hold the batches sent.
+    """
+
+    source = StrictCharField(
+        required=False,
+        allow_null=True,
+        help_text="name or digest of a dataset: a table or query whose rows no digest pins",
+    )
+    recheck = StrictIntegerField(
+        required=False,
+        allow_null=True,
+        help_text="how many windows later one of the source is still counted again; 1, if left out",
+    )
     silent_after_seconds = StrictIntegerField(required=False, allow_null=True)
     silent_after_windows = StrictIntegerField(required=False, allow_null=True)
     wait_seconds = StrictIntegerField(required=False, help_text="for late data")
@@ -183,6 +196,7 @@ class AttachmentShown(serializers.Serializer[Any]):
     media_type = serializers.CharField()
     digest = serializers.CharField(source="blob_id")
     size = serializers.IntegerField(source="blob.size")
+    restricted = serializers.BooleanField()
 
 
 class RunListed(serializers.ModelSerializer[CheckRun]):
@@ -196,7 +210,6 @@ class RunListed(serializers.ModelSerializer[CheckRun]):
     public_cube_digest = serializers.CharField(source="public_cube_id")
 
     class Meta:
-    restricted = serializers.BooleanField()
         model = CheckRun
         fields: ClassVar = [
             "id",
@@ -309,6 +322,7 @@ _WATCHED = [
 
 class MonitorShown(_Placed, serializers.ModelSerializer[Monitor]):
     reference = _Dataset()
+    source = _Dataset()
     effect_note = serializers.SerializerMethodField()
 
     def get_effect_note(self, monitor: Monitor) -> str:
@@ -318,6 +332,8 @@ class MonitorShown(_Placed, serializers.ModelSerializer[Monitor]):
         model = Monitor
         fields: ClassVar = [
             *_WATCHED,
+            "source",
+            "recheck",
             "silent_after_seconds",
             "silent_after_windows",
             "wait_seconds",
@@ -331,7 +347,12 @@ class MonitorShown(_Placed, serializers.ModelSerializer[Monitor]):
 
 
 class WindowShown(serializers.ModelSerializer[Window]):
-    """`outcomes`: one judgement for each limit. `acts`: the limits that called for a breach here."""
+    """`outcomes`: one judgement for each limit. `acts`: the limits that called for a breach here.
+
+    Of a source: `asked_at` is when its rows were last asked for, `recheck_until` when they are for the
+    last time, `recheck_run` counts them again now, and `retry_at` is when a source that could not be
+    read, so often in a row (`unread_times`), is asked again.
+    """
 
     class Meta:
         model = Window
@@ -348,6 +369,11 @@ class WindowShown(serializers.ModelSerializer[Window]):
             "acts",
             "judged_at",
             "judged_times",
+            "asked_at",
+            "recheck_until",
+            "recheck_run",
+            "retry_at",
+            "unread_times",
         ]
 
 

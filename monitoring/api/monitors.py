@@ -40,7 +40,7 @@ from registry.models import RegisteredModel
 from registry.schemas import guess_media_type
 
 _PLACE = ("version__model", "use", "environment")
-_MONITORS = Monitor.objects.select_related(*_PLACE, "reference")
+_MONITORS = Monitor.objects.select_related(*_PLACE, "reference", "source")
 _BATCHES = ObservationBatch.objects.select_related(*_PLACE).prefetch_related(
     # Of a run its id alone is shown; what it measured can be large.
     Prefetch(
@@ -78,14 +78,15 @@ class Monitors(APIView):
         version = finding.version_in_body(request, asked.pop("model"), asked.pop("version"))
         use = finding.use_of(version, asked.pop("use", None))
         environment = finding.environment_of(asked.pop("environment"))
-        reference = asked.pop("reference", None)
+        for name in ("reference", "source"):
+            given = asked.pop(name, None)
+            asked[name] = finding.dataset_of(request, given, name) if given else None
         backtest = asked.pop("backtest", None)
         monitor = services.start_monitor(
             version,
             use=use,
             environment=environment,
             backtest=backtest_of(request, backtest) if backtest else None,
-            reference=finding.dataset_of(request, reference, "reference") if reference else None,
             actor=actor_of(request),
             **asked,
         )

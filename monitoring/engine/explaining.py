@@ -9,6 +9,7 @@ import numpy as np
 
 from kernel.errors import Invalid
 from monitoring.engine import cube, loaders, rescoring, rows, sandbox
+from monitoring.engine.attributions import apart
 from monitoring.engine.checks.explainability import reason_codes
 from monitoring.engine.checks.explainability.settings import Settings
 from monitoring.engine.inputs import InputSpec
@@ -45,12 +46,16 @@ def explain(job: CheckJob, settings: Settings, workdir: Path, progress: Progress
     spec = job.input_spec
     if spec is None:
         raise Invalid("an explanation needs the input spec", field="input_spec")
+    if spec.gives_number and settings.reasons and settings.reasons.decision != "any":
+        raise Invalid(
+            'the model gives a number and decides nothing; ask for "any"',
+            field="config.reason_codes.decision",
+        )
     loaders.check_format(job.artifact.path, job.artifact.format, job.sandbox.artifact_bytes)
     source = open_source(job.dataset, workdir, limits=job.engine)
     try:
         job.mapping.check(source.schema)
-        if not source.rows:
-            raise Invalid("no rows are left after filtering", field="dataset")
+        source.need_rows()
         home = workdir / "sandbox-explain"
         task = rescoring.prepare(job, job.artifact, source, home, write_rows=False)
         parts = _write_rows(source, job, settings, Path(task["rows"]))
@@ -232,7 +237,7 @@ def _again(
     same, other = table["same"].to_numpy()[places], table["other"].to_numpy()[places]
     return {
         "process_differing": int(np.count_nonzero(same != first)),
-        "batch_differing": int(np.count_nonzero(np.abs(other - first) > 1e-6)),
+        "batch_differing": int(np.count_nonzero(apart(first, other))),
     }
 
 

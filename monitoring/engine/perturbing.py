@@ -39,14 +39,18 @@ def perturb(
     spec = job.input_spec
     if spec is None:
         raise Invalid("robustness needs the input spec", field="input_spec")
+    if spec.gives_number:
+        raise Invalid(
+            "robustness counts decisions that change, and the model gives a number",
+            field="input_spec.output",
+        )
     loaders.check_format(job.artifact.path, job.artifact.format, job.sandbox.artifact_bytes)
     asked = settings.perturbations or usual(*_kinds(spec))
     check(asked, spec)
     source = open_source(job.dataset, workdir, limits=job.engine)
     try:
         job.mapping.check(source.schema)
-        if not source.rows:
-            raise Invalid("no rows are left after filtering", field="dataset")
+        source.need_rows()
         home = workdir / "sandbox-perturb"
         task = rescoring.prepare(job, job.artifact, source, home, write_rows=False)
         columns = spec.columns()

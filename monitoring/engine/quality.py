@@ -20,8 +20,7 @@ def gather(job: CheckJob, workdir: Path) -> tuple[Facts, dict[str, Any]]:
     current = open_source(job.dataset, workdir, limits=job.engine)
     try:
         job.mapping.check(current.schema)
-        if not current.rows:
-            raise Invalid("no rows are left after filtering", field="dataset")
+        current.need_rows()
         _check_identity(identity, current, "dataset")
         reference = None
         if job.reference is not None:

@@ -69,8 +69,7 @@ def open_scored(
     plain = open_source(data, workdir, field=field, limits=job.engine)
     try:
         job.mapping.check(plain.schema)
-        if not plain.rows:
-            raise Invalid("no rows are left after filtering", field=field)
+        plain.need_rows(field)
         if job.scoring_endpoint is not None:
             return _by_endpoint(job, data, plain, workdir, progress, field)
         refusal = _refusal(job)

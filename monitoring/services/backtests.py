@@ -7,12 +7,12 @@ from accounts.access import require
 from audit.actor import Actor
 from audit.recording import record
 from audit.writing import in_write, write
-from kernel.errors import Invalid, Unprocessable
+from kernel.errors import Invalid
 from kernel.moments import rfc3339
 from monitoring import backtesting, windows
 from monitoring.models import Backtest, CheckRun, Grade, ObservationBatch, Window
-from monitoring.services.definitions import Definition, check_place, define, refuse
-from monitoring.services.requests import Question, need_bytes, queue_run
+from monitoring.services.definitions import Definition, check_place, cut, define, refuse
+from monitoring.services.requests import Question, queue_run
 from monitoring.services.windows import MOST_WINDOWS, batch_kind
 from registry.models import Dataset, Environment, ModelVersion, Use
 from registry.services import lock_version, tick
@@ -53,8 +53,6 @@ def request_backtest(
     errors = check_place(version, use, name, min_rows, consecutive)
     if until <= since:
         errors["until"] = "expected an instant after `since`"
-    if dataset is not None and window == windows.BATCH:
-        errors["window"] = "a dataset is cut by time: name a stretch, as day or week"
     refuse(errors)
     version = lock_version(version.pk)
     at = tick(version)
@@ -67,11 +65,12 @@ def request_backtest(
         window=window,
         min_rows=min_rows,
         consecutive=consecutive,
+        data={"dataset": dataset},
     )
     stretches = (
         _of_batches(version, use, environment, definition, since, until)
         if dataset is None
-        else _of_dataset(dataset, definition, since, until)
+        else _of_dataset(dataset, definition, since, until, at)
     )
     backtest = Backtest.objects.create(
         version=version,
@@ -133,17 +132,12 @@ def _of_batches(
 
 
 def _of_dataset(
-    dataset: Dataset, definition: Definition, since: datetime, until: datetime
+    dataset: Dataset, definition: Definition, since: datetime, until: datetime, at: datetime
 ) -> list[Stretch]:
-    need_bytes(dataset, "dataset")
-    if not definition.fields["mapping"].get("time"):
-        raise Unprocessable(
-            "the mapping declares no column of the time, by which a dataset is cut into windows",
-            field="dataset",
-        )
-    found = windows.between(definition.fields["window"], since, until)
+    # Rows that no digest pins still come: a window that is not over is no past.
+    last = min(until, at) if dataset.digest_of == Dataset.DigestOf.RELATION else until
     stretches = []
-    for start, end in found:
+    for start, end in windows.between(definition.fields["window"], since, last):
         stretches.append((start, end, list[ObservationBatch]()))
         if len(stretches) > MOST_WINDOWS:
             break
@@ -167,17 +161,12 @@ def _queue(backtest: Backtest, stretch: Stretch, *, at: datetime, actor: Actor) 
         batch=batches[0] if backtest.window == windows.BATCH else None,
         state=Window.State.QUEUED,
     )
-    config = backtest.config
+    question = Question(backtest.kind, backtest.config, backtest.mapping, backtest.reference)
     if backtest.dataset is not None:
-        time = {
-            "column": backtest.mapping["time"],
-            "least": rfc3339(start),
-            "below": rfc3339(end),
-        }
-        config = {**config, "filters": [*config.get("filters", []), time]}
+        question = cut(backtest, backtest.dataset, start, end)
     window.run = queue_run(
         backtest.version,
-        Question(backtest.kind, config, backtest.mapping, backtest.reference),
+        question,
         purpose=CheckRun.Purpose.BACKTEST,
         window=window,
         batch=window.batch,
@@ -216,11 +205,18 @@ def _judged(window: Window) -> backtesting.Judged:
     )
 
 
-def suitable(version: ModelVersion, question_digest: str) -> Backtest | None:
-    """The newest backtest that tells how often a monitor of this question would have acted."""
+def suitable(
+    version: ModelVersion, question_digest: str, source: Dataset | None = None
+) -> Backtest | None:
+    """The newest backtest that tells how often a monitor of this question would have acted.
+
+    Of a monitor of a source that is a backtest on this source.
+    """
     found = Backtest.objects.filter(
         version=version, question_digest=question_digest, state=_State.SUCCEEDED
     )
+    if source is not None:
+        found = found.filter(dataset=source)
     return next((one for one in found.order_by("-finished_at") if tells(one)), None)
 
 

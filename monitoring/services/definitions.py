@@ -1,14 +1,18 @@
 """What a monitor and a backtest of it have in common: checked, completed, with one digest for both."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kernel import canonical
-from kernel.errors import Invalid
+from kernel.errors import Invalid, Unprocessable
+from kernel.moments import rfc3339
+from monitoring import configs, windows
 from monitoring import limits as limit_rules
-from monitoring import windows
-from monitoring.services.requests import Question, prepare
+from monitoring.models import Watch
+from monitoring.services.requests import Question, need_bytes, prepare, without_scoring
 from registry.models import Dataset, ModelVersion, Use
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
@@ -44,15 +48,29 @@ def define(
     window: str,
     min_rows: int,
     consecutive: int,
+    data: Mapping[str, Dataset | None] | None = None,
 ) -> Definition:
     """Check what is to be watched of a version, and how. Reads alone.
 
+    `data` is the dataset that is cut into windows by time, if one is, by the field that names it.
+
     Raises:
         Invalid: naming the field, as `limits[0].op`.
-        Conflict, Unprocessable: see `request_check`.
+        Conflict, Unprocessable: see `request_check`; also if the dataset cannot be cut by time.
     """
     windows.check(window)
+    whole = {name: one for name, one in (data or {}).items() if one is not None}
+    for name in whole:
+        if window == windows.BATCH:
+            raise Invalid(
+                "a dataset is cut by time: name a stretch, as day or week", field="window"
+            )
+        if kind in configs.NEED_NO_COLUMNS:
+            raise Invalid("what people decided comes by batches", field=name)
+    config = without_scoring(kind, config, {**whole, "reference": reference})
     question: Question = prepare(version, kind, config=config, reference=reference)
+    for name, one in whole.items():
+        _check_cut(one, question, window, name)
     return Definition(
         {
             "kind": kind,
@@ -65,6 +83,56 @@ def define(
         },
         reference,
     )
+
+
+def _check_cut(dataset: Dataset, question: Question, window: str, field: str) -> None:
+    """Can the dataset be cut into such windows? Nothing is connected to; a file is not opened."""
+    need_bytes(dataset, field)
+    time = question.mapping.get("time")
+    if not time:
+        raise Unprocessable(
+            "the mapping declares no column of the time, by which a dataset is cut into windows",
+            field=field,
+        )
+    if dataset.digest_of == Dataset.DigestOf.BYTES:
+        return
+    if question.config.get("scoring_endpoint"):
+        raise Unprocessable(
+            "a scoring endpoint is sent the rows of files, and these stay in their source",
+            field=field,
+        )
+    kinds = {one["name"]: one["type"] for one in dataset.columns}
+    if not kinds:
+        # Registered with a digest and never read: the first check says what is wrong.
+        return
+    if time not in kinds:
+        raise Unprocessable(
+            f"the mapping's column of the time is {time}, and dataset {dataset.name} has none of "
+            "that name",
+            field=field,
+        )
+    if kinds[time] not in ("date", "timestamp"):
+        raise Unprocessable(
+            f"column {time} of dataset {dataset.name} is {kinds[time]}; windows are cut by a column "
+            "of dates or timestamps",
+            field=field,
+        )
+    if kinds[time] == "date" and windows.cuts_days(window):
+        raise Invalid(
+            f"column {time} of dataset {dataset.name} holds days, which {window} would divide; name "
+            "day, week or month",
+            field="window",
+        )
+
+
+def cut(watch: Watch, dataset: Dataset, start: datetime, end: datetime) -> Question:
+    """What is asked of the rows of a dataset whose time lies in [start, end)."""
+    within = {"column": watch.mapping["time"], "least": rfc3339(start), "below": rfc3339(end)}
+    if dataset.digest_of == Dataset.DigestOf.RELATION:
+        # No digest pins its columns: one that has become text since would be cut as texts sort.
+        within["instants"] = True
+    config = {**watch.config, "filters": [*watch.config.get("filters", []), within]}
+    return Question(watch.kind, config, watch.mapping, watch.reference)
 
 
 def check_place(

@@ -2,6 +2,9 @@
 
 A window that is judged anew, or late, changes what the windows after it add up to: those whose count
 of consecutive breaches reaches back to it are judged again with it, and that is on record.
+
+A window of a source that is counted once more keeps what it came to until the new counts are there, and
+keeps it for good if they are the same.
 """
 
 from collections.abc import Sequence
@@ -16,11 +19,14 @@ from audit.recording import record
 from audit.writing import in_write
 from kernel.moments import rfc3339
 from monitoring import limits
+from monitoring.engine.sources import NO_ROWS
 from monitoring.models import Breach, CheckRun, Monitor, Window
+from monitoring.services import unread
 from monitoring.services.breaches import SILENCE, open_breach, place
 
 _State = Window.State
 _COUNTED = (_State.JUDGED, _State.INSUFFICIENT)
+_ENDED = (*_COUNTED, _State.FAILED)
 _LOOK_BACK = 100
 """How many windows before and after one are looked through for consecutive breaches."""
 
@@ -34,8 +40,14 @@ def judge_run(run: CheckRun, *, at: datetime, actor: Actor) -> list[Breach]:
     """
     in_write()
     window = run.window
-    if window is None or window.run_id not in (None, run.pk):
+    if window is None or not _is_awaited(run, window):
         return []
+    unread.release(window, at)
+    if run.pk == window.recheck_run_id:
+        window.recheck_run = None
+        if window.run is not None and window.run.cube_id == run.cube_id:
+            window.save()
+            return []
     watch = window.monitor or window.backtest
     assert watch is not None
     measured = list(
@@ -53,20 +65,69 @@ def judge_run(run: CheckRun, *, at: datetime, actor: Actor) -> list[Breach]:
     )
 
 
-def judge_failure(run: CheckRun, why: str, *, at: datetime, actor: Actor) -> list[Breach]:
-    """A run of a window came to nothing: break the limits that want a measurement in any case."""
+def judge_failure(
+    run: CheckRun, why: str, *, code: str = "", at: datetime, actor: Actor
+) -> list[Breach]:
+    """A run of a window came to nothing: break the limits that want a measurement in any case.
+
+    `code` says with which error. A source that could not be reached leaves its window insufficient.
+    """
     in_write()
     window = run.window
-    if window is None or window.run_id not in (None, run.pk):
+    if window is None or not _is_awaited(run, window):
         return []
+    is_away = code == unread.CODE and run.dataset_id is not None
+    if run.pk == window.recheck_run_id:
+        window.recheck_run = None
+        if code != NO_ROWS or window.rows == 0:
+            # What was counted before stands.
+            (unread.put_off if is_away else unread.release)(window, at)
+            window.save()
+            return []
+    window.run = run
+    if is_away:
+        return judge_unread(window, why, at=at, actor=actor)
+    unread.release(window, at)
+    if code == NO_ROWS:
+        return judge_empty(window, "no row lies in the window", at=at, actor=actor)
     watch = window.monitor or window.backtest
     assert watch is not None
     judged = [
         limits.Judgement(limit, "not_measured", f"not measured: {why}")
         for limit in limits.parse_limits(watch.limits)
     ]
-    window.run = run
     return settle(window, _State.FAILED, judged, at=at, actor=actor)
+
+
+def judge_unread(window: Window, why: str, *, at: datetime, actor: Actor) -> list[Breach]:
+    """The rows of a window are out of reach: it is insufficient, which is no pass, and asked about
+    again. A step inside a write."""
+    in_write()
+    unread.put_off(window, at)
+    return _judge_nothing(window, None, why, at=at, actor=actor)
+
+
+def judge_empty(window: Window, why: str, *, at: datetime, actor: Actor) -> list[Breach]:
+    """A window without any data is insufficient. A step inside a write."""
+    in_write()
+    return _judge_nothing(window, 0, why, at=at, actor=actor)
+
+
+def _judge_nothing(
+    window: Window, rows: int | None, why: str, *, at: datetime, actor: Actor
+) -> list[Breach]:
+    watch = window.monitor or window.backtest
+    assert watch is not None
+    window.is_stale, window.rows = False, rows
+    judged = [
+        limits.Judgement(limit, "too_few_rows", why) for limit in limits.parse_limits(watch.limits)
+    ]
+    return settle(window, _State.INSUFFICIENT, judged, at=at, actor=actor)
+
+
+def _is_awaited(run: CheckRun, window: Window) -> bool:
+    """Is it the run that the window waits for, and no earlier one?"""
+    return window.run_id in (None, run.pk) or window.recheck_run_id == run.pk
 
 
 def settle(
@@ -94,7 +155,7 @@ def settle(
         opened = [_open(window, one, at=at, actor=actor) for one in _broken(window)]
     else:
         opened = _act(window, monitor, at=at, actor=actor)
-        opened.append(_silence(monitor, at=at, actor=actor))
+    opened.append(_silence(monitor, at=at, actor=actor))
     _record(window, at=at, actor=actor)
     return [one for one in opened if one is not None]
 
@@ -196,23 +257,21 @@ def _open(
 
 
 def _silence(monitor: Monitor, *, at: datetime, actor: Actor) -> Breach | None:
-    """Windows without enough rows, so many in a row, are as good as none."""
+    """Windows that judged nothing, so many in a row, are as good as none."""
     wanted = monitor.silent_after_windows
     if wanted is None:
         return None
     excused = Breach.objects.filter(monitor=monitor, limit_key=SILENCE).aggregate(
         at=Max("resolved_at")
     )["at"]
-    rows = Window.objects.filter(monitor=monitor, is_backfill=False, state__in=_COUNTED)
+    rows = Window.objects.filter(monitor=monitor, is_backfill=False, state__in=_ENDED)
     if excused is not None:
         rows = rows.filter(judged_at__gt=excused)
     newest = list(rows.order_by("-end", "-start", "-pk")[:wanted])
-    if len(newest) < wanted or any(one.state != _State.INSUFFICIENT for one in newest):
+    if len(newest) < wanted or any(one.state == _State.JUDGED for one in newest):
         return None
-    windows = "1 window" if wanted == 1 else f"{wanted} windows in a row"
-    have = "has" if wanted == 1 else "have"
     detail = {
-        "reason": f"{windows} {have} fewer than the {monitor.min_rows} rows that are wanted",
+        "reason": _why_silent(newest, monitor),
         "silent_since": rfc3339(newest[-1].start),
         "silent_after_windows": wanted,
     }
@@ -226,6 +285,15 @@ def _silence(monitor: Monitor, *, at: datetime, actor: Actor) -> Breach | None:
         at=at,
         actor=actor,
     )
+
+
+def _why_silent(newest: Sequence[Window], monitor: Monitor) -> str:
+    windows = "1 window" if len(newest) == 1 else f"{len(newest)} windows in a row"
+    if all(one.state == _State.INSUFFICIENT and one.rows is not None for one in newest):
+        have = "has" if len(newest) == 1 else "have"
+        return f"{windows} {have} fewer than the {monitor.min_rows} rows that are wanted"
+    last = next((one["reason"] for one in newest[0].outcomes), "its check came to nothing")
+    return f"{windows} could not be judged; of the last: {last}"
 
 
 def _record(window: Window, *, at: datetime, actor: Actor, because_of: UUID | None = None) -> None:

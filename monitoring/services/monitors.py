@@ -13,7 +13,8 @@ from audit.writing import in_write, write
 from kernel.errors import Conflict, CountersignError, Invalid
 from kernel.moments import now, rfc3339
 from monitoring import windows
-from monitoring.models import Backtest, Breach, CheckRun, Monitor, ObservationBatch
+from monitoring.models import Backtest, Breach, CheckRun, Monitor, ObservationBatch, Window
+from monitoring.services import sources
 from monitoring.services.backtests import suitable, tells
 from monitoring.services.breaches import SILENCE, open_breach, place
 from monitoring.services.definitions import Definition, check_place, define, refuse
@@ -34,7 +35,10 @@ EFFECTS = ("no_new_deployment", "fall_back", "stop")
 MILDEST = EFFECTS[0]
 """What an unresolved breach does at the gate anyway; more than that takes a backtest."""
 SILENT_AFTER_WINDOWS = 3
-_YEAR = 366 * 24 * 3600
+RECHECK = 1
+"""As how many later windows end one of a source is counted again, if nobody says."""
+_HOUR = 3600
+_YEAR = 366 * 24 * _HOUR
 
 
 @write
@@ -54,6 +58,8 @@ def start_monitor(
     silent_after_windows: int | None = SILENT_AFTER_WINDOWS,
     window: str = windows.BATCH,
     wait_seconds: int = 0,
+    source: Dataset | None = None,
+    recheck: int | None = None,
     effect: str = "no_new_deployment",
     backtest: Backtest | None = None,
     actor: Actor,
@@ -78,6 +84,8 @@ def start_monitor(
         silent_after_windows=silent_after_windows,
         window=window,
         wait_seconds=wait_seconds,
+        source=source,
+        recheck=recheck,
         effect=effect,
         backtest=backtest,
     )
@@ -102,9 +110,15 @@ def begin_monitor(
     silent_after_windows: int | None = SILENT_AFTER_WINDOWS,
     window: str = windows.BATCH,
     wait_seconds: int = 0,
+    source: Dataset | None = None,
+    recheck: int | None = None,
     backtest: Backtest | None = None,
 ) -> Monitor:
     """Make a monitor of a locked version. A step inside a write.
+
+    Its windows are made of the batches that come, or cut from the rows of a `source`: a table or query
+    whose rows no digest pins. One of a source is counted again as each of the next `recheck` ends
+    (1, if none is said).
 
     The column mapping and the grade are fixed with it, so that it measures the same for as long
     as it lives. One of the same name at the same place stays if it is the same in all, and else
@@ -121,6 +135,7 @@ def begin_monitor(
     in_write()
     errors = check_place(version, use, name, min_rows, consecutive)
     errors |= _check(silent_after_seconds, silent_after_windows, wait_seconds, effect)
+    errors |= _check_source(source, recheck, window, wait_seconds, silent_after_seconds)
     refuse(errors)
     definition = define(
         version,
@@ -131,8 +146,9 @@ def begin_monitor(
         window=window,
         min_rows=min_rows,
         consecutive=consecutive,
+        data={"source": source},
     )
-    shown = _shown(version, definition, effect, backtest)
+    shown = _shown(version, definition, effect, source, backtest)
     own = {
         "silent_after_seconds": silent_after_seconds,
         "silent_after_windows": silent_after_windows,
@@ -140,7 +156,8 @@ def begin_monitor(
         "effect": effect if effect == MILDEST or shown is not None else MILDEST,
         "wanted_effect": effect,
     }
-    digest = definition.digest(**own)
+    cut = {"source": source, "recheck": RECHECK if recheck is None else recheck} if source else {}
+    digest = definition.digest(**own, **{**cut, "source": source.digest} if source else {})
     before = (
         Monitor.objects.select_for_update(of=("self",))
         .select_related("use", "environment")
@@ -165,6 +182,7 @@ def begin_monitor(
         started_by_id=None if actor.kind == "system" else actor.id,
         **definition.fields,
         **own,
+        **cut,
     )
     _record(
         "started",
@@ -176,18 +194,25 @@ def begin_monitor(
         effect=monitor.effect,
         wanted_effect=effect,
         backtest=shown.pk if shown else None,
+        source=source.digest if source else None,
     )
     return monitor
 
 
 def _shown(
-    version: ModelVersion, definition: Definition, effect: str, named: Backtest | None
+    version: ModelVersion,
+    definition: Definition,
+    effect: str,
+    source: Dataset | None,
+    named: Backtest | None,
 ) -> Backtest | None:
     """The backtest that shows how often such a monitor would have acted."""
     if named is None:
-        return None if effect == MILDEST else suitable(version, definition.question_digest)
+        return None if effect == MILDEST else suitable(version, definition.question_digest, source)
     if named.version_id != version.pk or named.question_digest != definition.question_digest:
         raise Invalid("the backtest is of another definition", field="backtest")
+    if source is not None and named.dataset_id != source.pk:
+        raise Invalid("the backtest is of other data than the monitor's source", field="backtest")
     if named.state != Backtest.State.SUCCEEDED or not tells(named):
         raise Invalid("the backtest has judged too few windows to show anything", field="backtest")
     return named
@@ -211,7 +236,7 @@ def arm_monitor(monitor: Monitor, *, backtest: Backtest | None = None, actor: Ac
         raise Conflict("the monitor has ended", code="ended")
     if monitor.effect == monitor.wanted_effect:
         raise Conflict(f"the monitor has the effect {monitor.effect} already", code="armed")
-    if backtest is None and suitable(version, monitor.question_digest) is None:
+    if backtest is None and suitable(version, monitor.question_digest, monitor.source) is None:
         raise Conflict(
             "no backtest of this monitor's definition has shown how often it would have acted",
             field="backtest",
@@ -232,6 +257,8 @@ def arm_monitor(monitor: Monitor, *, backtest: Backtest | None = None, actor: Ac
         silent_after_windows=monitor.silent_after_windows,
         window=monitor.window,
         wait_seconds=monitor.wait_seconds,
+        source=monitor.source,
+        recheck=monitor.recheck if monitor.source else None,
         effect=monitor.wanted_effect,
         backtest=backtest,
         at=at,
@@ -254,6 +281,37 @@ def _check(
         errors["wait_seconds"] = f"expected seconds from 0 to {_YEAR}"
     if effect not in EFFECTS:
         errors["effect"] = f"expected one of {', '.join(EFFECTS)}"
+    return errors
+
+
+def _check_source(
+    source: Dataset | None,
+    recheck: int | None,
+    window: str,
+    wait_seconds: int,
+    silent_after_seconds: int | None,
+) -> dict[str, str]:
+    errors = {}
+    if source is None:
+        return {} if recheck is None else {"recheck": "only windows of a source are counted again"}
+    if recheck is not None and not 0 <= recheck <= sources.MOST_RECHECKS:
+        errors["recheck"] = f"expected a whole number from 0 to {sources.MOST_RECHECKS}"
+    if source.location is None or "source" not in source.location:
+        errors["source"] = (
+            f"dataset {source.name} is a file, to which no row is added; name a table or query of a "
+            "source, or send batches"
+        )
+    elif source.digest_of != Dataset.DigestOf.RELATION:
+        errors["source"] = (
+            f"the rows of dataset {source.name} are pinned by their digest, so none may come; "
+            "register the relation with pinned false"
+        )
+    if window in windows.WINDOWS[1:] and silent_after_seconds is not None:
+        least = int(windows.longest(window).total_seconds()) + wait_seconds + _HOUR
+        if silent_after_seconds < least:
+            errors["silent_after_seconds"] = (
+                f"expected at least {least}: a window of {window} is counted once it is over"
+            )
     return errors
 
 
@@ -322,8 +380,7 @@ def run_due_monitors(*, actor: Actor, at: datetime | None = None) -> int:
                     evaluate_monitor(monitor, batch, actor=actor)
                     done += 1
             else:
-                for start, end in due_windows(monitor, at):
-                    done += evaluate_window(monitor, start, end, actor=actor) is not None
+                done += _look(monitor, at, actor)
             if _is_silent(monitor, at):
                 done += _open_silence(monitor, at, actor=actor)
         except CountersignError as error:
@@ -331,10 +388,24 @@ def run_due_monitors(*, actor: Actor, at: datetime | None = None) -> int:
     return done
 
 
+def _look(monitor: Monitor, at: datetime, actor: Actor) -> int:
+    """Ask about the windows that are over, then about those that may hold other rows by now."""
+    asked = 0
+    for start, end in due_windows(monitor, at):
+        asked += evaluate_window(monitor, start, end, seen_at=at, actor=actor) is not None
+    for window in sources.due_again(monitor, at):
+        asked += sources.ask_again(window, seen_at=at, actor=actor) is not None
+    return asked
+
+
 def heard_at(monitor: Monitor) -> datetime:
-    """Since when a monitor waits for data: its newest batch, its start, or when a person last
-    accounted for its silence, whichever is latest."""
-    newest = batches_of(monitor).aggregate(at=Max("received_at"))["at"]
+    """Since when a monitor waits for data: its newest batch or window with rows, its start, or when a
+    person last accounted for its silence, whichever is latest."""
+    if monitor.source_id is None:
+        newest = batches_of(monitor).aggregate(at=Max("received_at"))["at"]
+    else:
+        seen = Window.objects.filter(monitor=monitor, is_backfill=False, rows__gt=0)
+        newest = seen.aggregate(at=Max("judged_at"))["at"]
     excused = Breach.objects.filter(monitor=monitor, limit_key=SILENCE).aggregate(
         at=Max("resolved_at")
     )["at"]
@@ -360,8 +431,9 @@ def _open_silence(monitor: Monitor, seen_at: datetime, *, actor: Actor) -> bool:
     if monitor.until is not None or not _is_silent(monitor, seen_at):
         return False
     since = heard_at(monitor)
+    what = "batch" if monitor.source_id is None else "row of the source"
     detail = {
-        "reason": f"no batch for more than {monitor.silent_after_seconds} s",
+        "reason": f"no {what} for more than {monitor.silent_after_seconds} s",
         "silent_since": rfc3339(since),
         "silent_after_seconds": monitor.silent_after_seconds,
     }
@@ -381,7 +453,7 @@ def _open_silence(monitor: Monitor, seen_at: datetime, *, actor: Actor) -> bool:
 def _whole(monitor: Monitor) -> Monitor:
     return (
         Monitor.objects.select_for_update(of=("self",))
-        .select_related("use", "environment", "reference")
+        .select_related("use", "environment", "reference", "source")
         .get(pk=monitor.pk)
     )
 

@@ -1,6 +1,6 @@
 """Asking for a check: what can be known to be wrong is said at once, before anything is queued."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,7 +67,7 @@ def request_check(
     require(actor, "check.request", version)
     version = lock_version(version.pk)
     at = tick(version)
-    config = _without_scoring(kind, config, dataset, reference)
+    config = without_scoring(kind, config, {"dataset": dataset, "reference": reference})
     question = prepare(version, kind, config=config, reference=reference)
     need_bytes(dataset, "dataset")
     return queue_run(
@@ -144,18 +144,24 @@ def need_bytes(dataset: Dataset, field: str) -> None:
         )
 
 
-def _without_scoring(
-    kind: str, config: dict[str, Any] | None, dataset: Dataset, reference: Dataset | None
+def without_scoring(
+    kind: str, config: dict[str, Any] | None, data: Mapping[str, Dataset | None]
 ) -> dict[str, Any] | None:
-    """Rows that no digest pins are counted as they are; nobody could score the same ones again."""
-    loose = [one for one in (dataset, reference) if one and one.digest_of == "relation"]
+    """Rows that no digest pins are counted as they are; nobody could score the same ones again.
+
+    `data` is by the field that names it.
+
+    Raises:
+        Unprocessable: naming that field, if the check would have to score them.
+    """
+    loose = [name for name, one in data.items() if one and one.digest_of == "relation"]
     if not loose:
         return config
     if kind in configs.NEED_MODEL or (config or {}).get("grade") == Grade.RE_PERFORMED:
+        one = data[loose[0]]
         raise Unprocessable(
-            f"the rows of {loose[0].name} are pinned by no digest, so nothing can be re-performed "
-            "on them",
-            field="dataset" if loose[0] is dataset else "reference",
+            f"the rows of {one} are pinned by no digest, so nothing can be re-performed on them",
+            field=loose[0],
         )
     return {**(config or {}), "grade": str(Grade.RECOMPUTED)}
 

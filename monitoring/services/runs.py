@@ -196,9 +196,11 @@ def _ask_window_again(run: CheckRun, at: datetime, actor: Actor) -> CheckRun:
     return queue_again(monitor, window, retry_of=run, at=at, actor=actor)
 
 
-def _came_to_nothing(run: CheckRun, why: str, *, at: datetime, actor: Actor) -> None:
+def _came_to_nothing(
+    run: CheckRun, why: str, *, code: str = "", at: datetime, actor: Actor
+) -> None:
     if run.window is not None:
-        judge_failure(run, why, at=at, actor=actor)
+        judge_failure(run, why, code=code, at=at, actor=actor)
         finish_if_over(run.window, at=at, actor=actor)
 
 
@@ -249,7 +251,7 @@ def _give_up(run: CheckRun, reason: str, *, at: datetime, actor: Actor) -> None:
     run.is_addendum = run.version.frozen_at is not None
     run.save(update_fields=["state", "leased_until", "finished_at", "error", "is_addendum"])
     _record("failed", run, at=at, actor=actor, reason=reason)
-    _came_to_nothing(run, run.error, at=at, actor=actor)
+    _came_to_nothing(run, run.error, code=reason, at=at, actor=actor)
 
 
 def _current(run_id: UUID, attempt: int) -> Any:
@@ -265,12 +267,14 @@ def _locked(run_id: UUID) -> tuple[CheckRun, datetime]:
         .select_related(
             "monitor__environment",
             "monitor__use",
+            "monitor__source",
             "batch",
             "dataset",
             "reference",
             "window__backtest__use",
             "window__backtest__environment",
             "window__batch",
+            "window__run",
         )
         .get(pk=run_id)
     )

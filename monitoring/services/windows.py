@@ -1,6 +1,8 @@
 """The windows of monitors: what data are in them, when they are due, and their runs."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db.models import Max, Q, QuerySet
@@ -11,15 +13,18 @@ from audit.recording import record
 from audit.writing import in_write, write
 from kernel.errors import Conflict, Invalid
 from kernel.moments import rfc3339
-from monitoring import limits, windows
+from monitoring import windows
 from monitoring.models import CheckKind, CheckRun, Monitor, ObservationBatch, Window
+from monitoring.services import sources
 from monitoring.services.breaches import place
-from monitoring.services.judging import settle
-from monitoring.services.requests import Question, queue_run
+from monitoring.services.judging import judge_empty
+from monitoring.services.requests import Question, need_bytes, queue_run
 from registry.services import lock_version, tick
 
 MOST_WINDOWS = 400
 """How many windows one request, or one turn of a monitor, looks at."""
+
+Stretch = tuple[datetime, datetime]
 
 _State = Window.State
 _Run = CheckRun.State
@@ -47,7 +52,7 @@ def note_batch(monitor: Monitor, batch: ObservationBatch, *, at: datetime, actor
     By itself it is checked at once; else its window is, once it is over: again, if it was before.
     """
     in_write()
-    if batch.kind != batch_kind(monitor.kind):
+    if monitor.source_id is not None or batch.kind != batch_kind(monitor.kind):
         return
     if monitor.window == windows.BATCH:
         queue_evaluation(monitor, batch, at=at, actor=actor)
@@ -122,6 +127,12 @@ def queue_again(
 ) -> CheckRun:
     """Ask a window's question once more, of the data that it holds by now. A step inside a write."""
     in_write()
+    if monitor.source_id is not None:
+        need_bytes(sources.source_of(monitor), "source")
+        window.monitor = monitor
+        run = sources.queue_cut(window, seen_at=at, retry_of=retry_of, at=at, actor=actor)
+        assert run is not None
+        return run
     found = [window.batch] if window.batch is not None else list(_within(monitor, window))
     if not found:
         raise Conflict("the window holds no data", code="window_empty")
@@ -164,9 +175,17 @@ def _wants_run(window: Window) -> bool:
 
 @write
 def evaluate_window(
-    monitor: Monitor, start: datetime, end: datetime, *, actor: Actor
+    monitor: Monitor,
+    start: datetime,
+    end: datetime,
+    *,
+    seen_at: datetime | None = None,
+    actor: Actor,
 ) -> CheckRun | None:
-    """Queue the check of a window on all its batches; one without any is insufficient at once."""
+    """Queue the check of a window on all its data; one without any batch is insufficient at once.
+
+    `seen_at` is when it was found to be due.
+    """
     require(actor, "check.request", monitor)
     monitor, at = _locked(monitor)
     if monitor.until is not None:
@@ -177,15 +196,12 @@ def evaluate_window(
     window.monitor = monitor
     if not is_new and not _wants_run(window):
         return None
+    if monitor.source_id is not None:
+        return sources.queue_cut(window, seen_at=seen_at or at, at=at, actor=actor)
     batches = list(_within(monitor, window))
     if batches:
         return _queue(monitor, window, batches, at=at, actor=actor)
-    none = "no data came in the window"
-    window.is_stale, window.rows = False, 0
-    judged = [
-        limits.Judgement(one, "too_few_rows", none) for one in limits.parse_limits(monitor.limits)
-    ]
-    settle(window, _State.INSUFFICIENT, judged, at=at, actor=actor)
+    judge_empty(window, "no data came in the window", at=at, actor=actor)
     return None
 
 
@@ -193,11 +209,14 @@ def evaluate_window(
 def backfill_monitor(
     monitor: Monitor, *, since: datetime, until: datetime, actor: Actor
 ) -> list[Window]:
-    """Look at past windows with batches that a monitor has not judged. It acts on none of them.
+    """Look at past windows with data that a monitor has not judged. It acts on none of them.
+
+    Of a source these are the windows that were over before the monitor began to watch.
 
     Raises:
         Conflict: the monitor has ended.
         Invalid: there is no stretch between the two, or too many windows in it.
+        Unprocessable: the operator no longer offers the source.
     """
     require(actor, "monitor.manage", monitor)
     if until <= since:
@@ -205,13 +224,18 @@ def backfill_monitor(
     monitor, at = _locked(monitor)
     if monitor.until is not None:
         raise Conflict("the monitor has ended", code="ended")
+    if monitor.source_id is not None:
+        need_bytes(sources.source_of(monitor), "source")
     found = _unjudged(monitor, since, until)
     if len(found) > MOST_WINDOWS:
         raise Invalid(f"there are more than {MOST_WINDOWS} windows; name fewer", field="since")
     made = []
     for window, batches in found:
         window.save()
-        _queue(monitor, window, batches, at=at, actor=actor)
+        if monitor.source_id is not None:
+            sources.queue_cut(window, seen_at=at, at=at, actor=actor)
+        else:
+            _queue(monitor, window, batches, at=at, actor=actor)
         made.append(window)
     record(
         "monitoring.monitor.backfilled",
@@ -234,6 +258,14 @@ def backfill_monitor(
 def _unjudged(
     monitor: Monitor, since: datetime, until: datetime
 ) -> list[tuple[Window, list[ObservationBatch]]]:
+    known = set(Window.objects.filter(monitor=monitor, batch=None).values_list("start", flat=True))
+    if monitor.source_id is not None:
+        began, _ = windows.around(monitor.window, monitor.since)
+        return [
+            (_past(monitor, start=start, end=end), [])
+            for start, end in _few(windows.between(monitor.window, since, min(until, began)))
+            if start not in known
+        ]
     past = batches_of(monitor).filter(window_start__gte=since, window_end__lte=until)
     past = past.order_by("window_start", "window_end", "batch_id")
     if monitor.window == windows.BATCH:
@@ -245,12 +277,16 @@ def _unjudged(
     stretches: dict[tuple[datetime, datetime], list[ObservationBatch]] = {}
     for one in past:
         stretches.setdefault(windows.around(monitor.window, one.window_start), []).append(one)
-    known = set(Window.objects.filter(monitor=monitor, batch=None).values_list("start", flat=True))
     return [
         (_past(monitor, start=start, end=end), batches)
         for (start, end), batches in stretches.items()
         if start not in known
     ]
+
+
+def _few(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """No more than show that there are too many."""
+    return islice(stretches, MOST_WINDOWS + 1)
 
 
 def _past(monitor: Monitor, **fields: Any) -> Window:
@@ -270,7 +306,7 @@ def _locked(monitor: Monitor) -> tuple[Monitor, datetime]:
     at = tick(version)
     monitor = (
         Monitor.objects.select_for_update(of=("self",))
-        .select_related("use", "environment", "reference")
+        .select_related("use", "environment", "reference", "source")
         .get(pk=monitor.pk)
     )
     monitor.version = version

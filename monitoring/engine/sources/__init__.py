@@ -12,7 +12,7 @@ from monitoring.engine.sources import files, tables
 from monitoring.engine.sources.data import FORMATS, Data, DataFile, DataTable, data_from_json
 from monitoring.engine.sources.files import digest_of, open_file, unreadable, verify_digest
 from monitoring.engine.sources.filters import Filter, kind_of
-from monitoring.engine.sources.opened import ROW, EngineLimits, Source
+from monitoring.engine.sources.opened import NO_ROWS, ROW, EngineLimits, Source
 from monitoring.engine.sources.tables import MOST_PULLED, open_table, snapshot
 from monitoring.engine.sources.texts import text_of
 from registry.sources import backends, catalogue
@@ -20,6 +20,7 @@ from registry.sources import backends, catalogue
 __all__ = [
     "FORMATS",
     "MOST_PULLED",
+    "NO_ROWS",
     "ROW",
     "Data",
     "DataFile",

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel.errors import Invalid
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 ROW = "countersign_row"
+NO_ROWS: Final = "no_rows"
+"""The code of the error that there is nothing to count, which is no fault of the data."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class Source:
     rows: int
     identity: Mapping[str, Any]
     backend: Any = field(repr=False)
+
+    def need_rows(self, field: str = "dataset") -> None:
+        """Raises Invalid with the code `NO_ROWS` if there are none."""
+        if not self.rows:
+            raise Invalid("no rows are left after filtering", field=field, code=NO_ROWS)
 
     def batches(self, table: "ir.Table", chunk: int = 65_536) -> Any:
         """Stream an expression over this source: an Arrow record batch reader with a schema."""
