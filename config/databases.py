@@ -18,7 +18,7 @@ def database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "kernel.sqlite",
             "NAME": url.removeprefix("sqlite:///"),
             # A deferred transaction that reads and then writes fails at once when another wrote.
             "OPTIONS": {

@@ -14,6 +14,10 @@ __all__ = ["flush_past_the_triggers", "own_sequencer_folder"]
 def pytest_configure() -> None:
     # A strong hash takes a tenth of a second on purpose; thousands of tests need none.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "kernel.sqlite":
+        # As for Django's own backend, of whose name pytest-django knows.
+        database.setdefault("TEST", {})["NAME"] = ":memory:"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
