@@ -141,6 +141,16 @@ define(
     breached=int,
     acted=int,
 )
+define(
+    "monitoring.backtest.cancelled",
+    model=str,
+    number=int,
+    use=str,
+    environment=str,
+    question_digest=str,
+    windows=int,
+    judged=int,
+)
 define("monitoring.monitor.ended", model=str, number=int, use=str, environment=str, name=str)
 
 define(

@@ -24,6 +24,7 @@ api_urls = [
     path("monitors/<uuid:id>/windows/", api.MonitorWindows.as_view()),
     path("monitors/backtests/", api.Backtests.as_view()),
     path("monitors/backtests/<uuid:id>/", api.BacktestDetail.as_view()),
+    path("monitors/backtests/<uuid:id>/cancel/", api.BacktestCancel.as_view()),
     path("observations/", api.Observations.as_view()),
     path("observations/<uuid:id>/", api.ObservationDetail.as_view()),
     path("breaches/", api.Breaches.as_view()),

@@ -1,6 +1,6 @@
 """REST of checks, monitors, observations and breaches."""
 
-from monitoring.api.backtests import BacktestDetail, Backtests
+from monitoring.api.backtests import BacktestCancel, BacktestDetail, Backtests
 from monitoring.api.checks import (
     CheckRunAttachment,
     CheckRunCancel,
@@ -26,6 +26,7 @@ from monitoring.api.monitors import (
 )
 
 __all__ = [
+    "BacktestCancel",
     "BacktestDetail",
     "Backtests",
     "BreachDetail",

@@ -17,6 +17,7 @@ from accounts.rest.idempotency import idempotent
 from kernel.errors import Invalid, NotFound
 from kernel.moments import parse_rfc3339
 from kernel.rest.pagination import NewestFirst
+from kernel.rest.serializers import Nothing
 from monitoring import services
 from monitoring.api import finding
 from monitoring.api.forms import BacktestListed, BacktestRequest, BacktestShown
@@ -72,6 +73,20 @@ class BacktestDetail(APIView):
     @extend_schema(responses=BacktestShown)
     def get(self, request: Request, id: UUID) -> Response:
         return Response(BacktestShown(finding.one_of(request, _BACKTESTS, id, "backtest")).data)
+
+
+class BacktestCancel(APIView):
+    """Call a running backtest off, with every check of it that is not over."""
+
+    actions: ClassVar = {"POST": "check.cancel"}
+
+    @extend_schema(request=Nothing, responses=BacktestShown)
+    @idempotent
+    def post(self, request: Request, id: UUID) -> Response:
+        backtest = finding.one_of(request, _BACKTESTS, id, "backtest")
+        Nothing(data=request.data).is_valid(raise_exception=True)
+        ended = services.cancel_backtest(backtest, actor=actor_of(request))
+        return Response(BacktestShown(ended).data)
 
 
 def backtest_of(request: Request, id: UUID) -> Backtest:

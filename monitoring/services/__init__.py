@@ -3,6 +3,7 @@
 from monitoring.services.backtests import request_backtest
 from monitoring.services.batches import record_batch
 from monitoring.services.breaches import open_breach, resolve_breach
+from monitoring.services.cancelling import cancel_backtest
 from monitoring.services.cubes import (
     Restricted,
     erase_cube,
@@ -45,6 +46,7 @@ __all__ = [
     "arm_monitor",
     "backfill_monitor",
     "begin_monitor",
+    "cancel_backtest",
     "cancel_run",
     "claim_run",
     "declare_not_collected",

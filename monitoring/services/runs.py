@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from accounts.access import require
 from audit.actor import Actor
 from audit.recording import record
-from audit.writing import write
+from audit.writing import in_write, write
 from kernel.errors import Conflict
 from kernel.moments import now
 from monitoring import dispatch
@@ -138,11 +138,17 @@ def cancel_run(run: CheckRun, *, actor: Actor) -> CheckRun:
     run, at = _locked(run.pk)
     if run.state not in (_State.QUEUED, _State.RUNNING):
         raise Conflict(f"the check has {run.state} already", code="ended")
+    call_off(run, at=at, actor=actor)
+    _came_to_nothing(run, "the check was cancelled", at=at, actor=actor)
+    return run
+
+
+def call_off(run: CheckRun, *, at: datetime, actor: Actor) -> None:
+    """End a locked run that is queued or running. A step inside a write that holds the version."""
+    in_write()
     run.state, run.leased_until, run.finished_at = _State.CANCELLED, None, at
     run.save(update_fields=["state", "leased_until", "finished_at"])
     _record("cancelled", run, at=at, actor=actor)
-    _came_to_nothing(run, "the check was cancelled", at=at, actor=actor)
-    return run
 
 
 @write

@@ -110,6 +110,8 @@ def _monitor(s: Scene) -> dict[str, Any]:
         "wait_seconds": 0,
         "effect": "no_new_deployment",
         "backtest": None,
+        "source": None,
+        "recheck": None,
     }
 
 
@@ -326,6 +328,9 @@ CASES: dict[str, Case] = {
     "POST check-runs/<uuid:id>/retry/": Case(_at("check-runs/{s.ended_run.pk}/retry/")),
     "POST monitors/": Case(_at("monitors/"), _monitor),
     "POST monitors/backtests/": Case(_at("monitors/backtests/"), _backtest),
+    "POST monitors/backtests/<uuid:id>/cancel/": Case(
+        _at("monitors/backtests/{s.running_backtest.pk}/cancel/")
+    ),
     "POST monitors/<uuid:id>/arm/": Case(
         _at("monitors/{s.unarmed.pk}/arm/"), lambda s: {"backtest": str(s.backtest.pk)}
     ),

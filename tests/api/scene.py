@@ -151,8 +151,14 @@ class Scene:
     @cached_property
     def backtest(self) -> Backtest:
         """One of the unarmed monitor's definition that has judged a batch."""
+        made = self.running_backtest
+        helpers.finish(made.windows.get().run)
+        return made
+
+    @cached_property
+    def running_backtest(self) -> Backtest:
         helpers.batch(self.unarmed)
-        made = services.request_backtest(
+        return services.request_backtest(
             self.version,
             **self._rows,
             name="unarmed",
@@ -163,8 +169,6 @@ class Scene:
             until=helpers.START + helpers.DAY,
             actor=helpers.developer(),
         )
-        helpers.finish(made.windows.get().run)
-        return made
 
     @cached_property
     def waiver(self) -> Any:

@@ -274,3 +274,62 @@ def test_too_few_judged_windows_show_nothing(watch):
 def test_the_result_is_plain_json(watch):
     backtest = play(ask(watch), 0.7, 0.7, 0.7)
     assert json.loads(json.dumps(backtest.result)) == backtest.result
+
+
+# Calling it off
+
+
+def test_a_backtest_is_called_off_with_every_check_of_it_that_is_not_over(watch):
+    backtest = ask(watch)
+    first, second, third = backtest.windows.order_by("start")
+    helpers.finish(first.run)
+    under_way = services.claim_run(second.run_id, actor=helpers.SYSTEM)
+    services.cancel_backtest(backtest, actor=helpers.developer())
+    backtest.refresh_from_db()
+    assert (backtest.state, backtest.result) == ("cancelled", {})
+    assert backtest.finished_at is not None
+    runs = [CheckRun.objects.get(window=one) for one in (first, second, third)]
+    assert [one.state for one in runs] == ["succeeded", "cancelled", "cancelled"]
+    told = [(one.state, one.outcomes[0]["reason"]) for one in backtest.windows.order_by("start")]
+    assert told[1:] == [("failed", "not measured: the backtest was cancelled")] * 2
+    (entry,) = helpers.entries("monitoring.backtest.cancelled", backtest.pk)
+    assert (entry.public["windows"], entry.public["judged"]) == (3, 1)
+    assert len(helpers.entries("monitoring.check.cancelled")) == 2
+    assert not helpers.entries("monitoring.backtest.finished")
+    late = helpers.outcome(helpers.measured())
+    assert not services.finish_run(second.run_id, under_way.attempt, late, actor=helpers.SYSTEM)
+    backtest.refresh_from_db()
+    assert backtest.state == "cancelled", "what a worker still sends changes nothing"
+
+
+def test_a_backtest_that_was_called_off_shows_nothing(watch):
+    backtest = ask(watch)
+    helpers.finish(backtest.windows.order_by("start").first().run)
+    services.cancel_backtest(backtest, actor=helpers.developer())
+    assert harsh(watch).effect == "no_new_deployment"
+    backtest.refresh_from_db()
+    with pytest.raises(Invalid) as caught:
+        harsh(watch, backtest=backtest)
+    assert caught.value.field == "backtest"
+
+
+def test_a_backtest_that_is_over_is_not_called_off(watch):
+    backtest = play(ask(watch), 0.9, 0.9, 0.9)
+    with pytest.raises(Conflict):
+        services.cancel_backtest(backtest, actor=helpers.developer())
+    backtest.refresh_from_db()
+    assert backtest.state == "succeeded"
+    other = ask(watch)
+    services.cancel_backtest(other, actor=helpers.developer())
+    with pytest.raises(Conflict):
+        services.cancel_backtest(other, actor=helpers.developer())
+
+
+@pytest.mark.parametrize("role", [Role.RISK_OFFICER, Role.OPERATOR, Role.AUDITOR])
+def test_who_must_not_call_a_backtest_off(watch, role):
+    backtest = ask(watch)
+    with pytest.raises(Refused):
+        services.cancel_backtest(backtest, actor=person(role))
+    backtest.refresh_from_db()
+    assert backtest.state == "running"
+    assert helpers.entries("audit.write.refused")
