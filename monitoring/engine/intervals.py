@@ -143,14 +143,19 @@ def log_ratio_interval(value: float, error: float, level: float) -> Interval:
 
 def mean_interval(total: float, squares: float, n: int, level: float) -> Interval | None:
     """Student's interval of a mean from the sums of values and of their squares; None for one row."""
-    from scipy.special import stdtrit
-
     if n < 2:
         return None
     mean = total / n
     variance = max(0.0, (squares - n * mean * mean) / (n - 1))
-    width = float(stdtrit(n - 1, 0.5 + level / 2)) * math.sqrt(variance / n)
+    width = t_of(level, n) * math.sqrt(variance / n)
     return Interval(mean - width, mean + width)
+
+
+def t_of(level: float, n: int) -> float:
+    """The two-sided quantile of Student's distribution for a mean of `n` values."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 0.5 + level / 2))
 
 
 def quantile_ranks(n: int, share: float, level: float) -> tuple[int, int]:

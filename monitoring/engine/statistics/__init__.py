@@ -9,6 +9,7 @@ from monitoring.engine.statistics.base import (
     generator,
     z_of,
 )
+from monitoring.engine.statistics.calibration import calibration_interval
 from monitoring.engine.statistics.categories import chi_square_two_sample
 from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
 from monitoring.engine.statistics.permutations import Dealt, permutation_p
@@ -33,6 +34,7 @@ __all__ = [
     "area_under_curve",
     "around",
     "benjamini_hochberg",
+    "calibration_interval",
     "chi_square_two_sample",
     "dealt",
     "generator",

@@ -80,11 +80,14 @@ def test_each_figure_is_scikit_learns_for_everybody_and_for_a_slice(scored, abou
 def test_calibrated_scores_are_told_from_others_by_chance_alone(scored, folder):
     outcome, label, score, _ = scored
     calibrated = find(outcome, "expected_calibration_error")
-    assert calibrated.lower is None
-    assert calibrated.detail["p"] > 0.01
+    assert calibrated.lower == 0
+    assert calibrated.detail["p"] > 0.05
+    assert 0 <= calibrated.detail["corrected"] < calibrated.value <= calibrated.upper
     assert calibrated.value < 3 * calibrated.detail["if_calibrated"]
     off = measure(folder, {"y": label, "s": score**2, "d": score >= 0.5}, DECIDED)
-    assert find(off, "expected_calibration_error").detail["p"] < 0.001
+    found = find(off, "expected_calibration_error")
+    assert found.detail["p"] < 0.001
+    assert 0 < found.lower < found.detail["corrected"] < found.value <= found.upper
     bias = find(off, "calibration_bias")
     assert bias.upper < 0
 

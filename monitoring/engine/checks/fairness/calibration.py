@@ -1,21 +1,28 @@
 """Calibration within groups: do the scores of a group say how many of it are positive?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from kernel.errors import Invalid
-from monitoring.engine import statistics
+from monitoring.engine import intervals, statistics
 from monitoring.engine.checks.fairness.settings import Settings
-from monitoring.engine.checks.performance.scores import calibration_error, calibration_table
+from monitoring.engine.checks.performance.scores import (
+    CALIBRATION_METHOD,
+    calibration_error,
+    calibration_table,
+)
 from monitoring.engine.cube import Group, ScoreCell, ScoreCube
 from monitoring.engine.mapping import UNKNOWN
-from monitoring.engine.plots import interval_plot, line_plot
+from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import (
     BETWEEN,
     INSUFFICIENT,
     MISSING_GROUP,
     CheckResult,
     MeasurementValue,
+    Plot,
 )
 from monitoring.engine.statistics import extremes, samples
 from monitoring.metrics.fairness import (
@@ -67,20 +74,26 @@ def _grouping(scores: ScoreCube, settings: Settings, result: CheckResult) -> Non
         )
     )
     largest = sorted(cells, key=lambda group: -sum(cell.n for cell in cells[group]))[:_LINES]
-    curves = [
-        (
-            ", ".join(group),
-            [(mean, rate) for _, mean, rate in calibration_table(cells[group], scores.bins)],
-        )
+    # With how many a point is over, so that one of few can be left out.
+    curves: list[dict[str, Any]] = [
+        {
+            "name": ", ".join(group),
+            "points": [
+                {"x": mean, "y": rate, "n": n}
+                for n, mean, rate in calibration_table(cells[group], scores.bins)
+            ],
+        }
         for group in sorted(largest)
     ]
+    ideal = {"name": "ideal", "points": [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]}
     result.plots.append(
-        line_plot(
+        Plot(
             f"calibration_by_{name}",
+            "line",
             f"Calibration by {by}, in ten equal bins",
-            [*curves, ("ideal", [(0.0, 0.0), (1.0, 1.0)])],
             "mean score",
             "rate of positives",
+            [*curves, ideal],
         )
     )
 
@@ -89,15 +102,29 @@ def _error(
     about: dict[str, str], cells: Sequence[ScoreCell], bins: int, settings: Settings
 ) -> MeasurementValue:
     n = sum(cell.n for cell in cells)
-    few = n < settings.groups.least(GROUP_CALIBRATION_ERROR)
-    return MeasurementValue(
+    base = MeasurementValue(
         GROUP_CALIBRATION_ERROR,
         about,
-        None if few else calibration_error(cells, bins),
+        None,
         n=n,
-        undefined_reason=INSUFFICIENT if few else None,
-        method="ten equal bins",
+        undefined_reason=INSUFFICIENT,
+        method=CALIBRATION_METHOD,
         unit="rate",
+    )
+    if n < settings.groups.least(GROUP_CALIBRATION_ERROR):
+        return base
+    names = (GROUP_CALIBRATION_ERROR, *sorted(about.items()))
+    stream = statistics.generator(settings.seed, *names)
+    table = calibration_table(cells, bins)
+    interval, corrected = statistics.calibration_interval(table, settings.level, stream)
+    return replace(
+        base,
+        value=calibration_error(cells, bins),
+        lower=interval.lower,
+        upper=interval.upper,
+        level=settings.level,
+        undefined_reason=None,
+        detail={"corrected": corrected},
     )
 
 
@@ -107,7 +134,7 @@ def _large(
     n = sum(cell.n for cell in cells)
     positives = sum(cell.n for cell in cells if cell.label)
     total = sum((cell.score_sum for cell in cells), Decimal(0)) - positives
-    interval = statistics.mean_interval(float(total), float(squared), n, settings.level)
+    interval = intervals.mean_interval(float(total), float(squared), n, settings.level)
     few = n < settings.groups.least(CALIBRATION_IN_THE_LARGE) or interval is None
     return MeasurementValue(
         CALIBRATION_IN_THE_LARGE,
@@ -118,7 +145,7 @@ def _large(
         None if few else settings.level,
         n,
         undefined_reason=INSUFFICIENT if few else None,
-        method="normal",
+        method="student",
         unit="difference",
         detail={"mean_score": (float(total) + positives) / n, "rate": positives / n},
     )
@@ -152,11 +179,13 @@ def _difference(
     )
     if len(kept) < 2:
         return few
-    z = statistics.z_of(settings.level)
     values = [float(one.value or 0.0) for one in kept]
-    variances = [((float(one.upper or 0) - float(one.lower or 0)) / 2 / z) ** 2 for one in kept]
+    errors = [
+        (float(one.upper or 0) - float(one.lower or 0)) / 2 / intervals.t_of(settings.level, n)
+        for one, n in zip(kept, sizes, strict=True)
+    ]
     stream = statistics.generator(settings.seed, CALIBRATION_DIFFERENCE, *attributes)
-    drawn = samples.normal(values, variances, sizes, stream)
+    drawn = samples.normal(values, [error**2 for error in errors], sizes, stream)
     interval = extremes.largest([extremes.between(drawn)], settings.level)
     return MeasurementValue(
         CALIBRATION_DIFFERENCE,

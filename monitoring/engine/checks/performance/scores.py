@@ -22,6 +22,7 @@ AUC, BRIER, LOSS, ECE = SCORES = (
 PRECISION, BIAS = MORE_SCORES = ("average_precision", "calibration_bias")
 UNITS = {LOSS: "nats"}
 CALIBRATION_BINS = 10
+CALIBRATION_METHOD = "ten equal bins, hybrid resampling"
 _DRAWS = 2_000
 
 
@@ -132,18 +133,21 @@ def _bias(bins: Bins, scope: Scope) -> MeasurementValue:
 
 
 def _calibration(bins: Bins, scope: Scope) -> MeasurementValue:
-    """The error of ten equal bins is biased upwards and has no interval that would cover; the
-    detail says what calibrated scores of this distribution give by chance, and how often more."""
-    error = calibration_error(bins.cells, bins.bins)
+    """The error of ten equal bins, which is biased upwards. The detail says what calibrated scores
+    of this distribution give by chance, how often more, and the error less what chance adds."""
     table = calibration_table(bins.cells, bins.bins)
+    error = _error_of(table)
     rows = np.array([n for n, _, _ in table], np.int64)
     mean = np.clip([score for _, score, _ in table], 0.0, 1.0)
-    stream = statistics.generator(scope.seed, ECE, *sorted(scope.slice.items()))
+    names = (ECE, *sorted(scope.slice.items()))
+    stream = statistics.generator(scope.seed, *names)
     drawn = stream.binomial(rows, mean, size=(_DRAWS, len(rows)))
     by_chance = np.abs(drawn - rows * mean).sum(axis=1) / rows.sum()
     p = (1 + int(np.count_nonzero(by_chance >= error - 1e-12))) / (_DRAWS + 1)
-    detail = {"if_calibrated": float(by_chance.mean()), "p": p}
-    return scope.value(ECE, error, None, bins.n, "ten equal bins", "rate", detail)
+    stream = statistics.generator(scope.seed, "interval", *names)
+    interval, corrected = statistics.calibration_interval(table, scope.level, stream)
+    detail = {"if_calibrated": float(by_chance.mean()), "p": p, "corrected": corrected}
+    return scope.value(ECE, error, interval, bins.n, CALIBRATION_METHOD, "rate", detail)
 
 
 def calibration_table(cells: Sequence[ScoreCell], bins: int) -> list[tuple[int, float, float]]:
@@ -162,6 +166,9 @@ def calibration_table(cells: Sequence[ScoreCell], bins: int) -> list[tuple[int, 
 
 
 def calibration_error(cells: Sequence[ScoreCell], bins: int) -> float:
-    table = calibration_table(cells, bins)
+    return _error_of(calibration_table(cells, bins))
+
+
+def _error_of(table: Sequence[tuple[int, float, float]]) -> float:
     total = sum(n for n, _, _ in table)
     return math.fsum(n * abs(mean - rate) for n, mean, rate in table) / total
