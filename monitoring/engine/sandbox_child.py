@@ -77,8 +77,7 @@ def _perform(task: Mapping[str, Any], workdir: Path, places: Places) -> dict[str
         # Explains the trees of a graph.
         importlib.import_module("lightgbm")
     refuse_actions(places)
-    number = spec.gives_number and task["operation"] == "score"
-    wanted = loaders.NUMBER if number else spec.positive_index
+    wanted = loaders.NUMBER if spec.gives_number else spec.positive_index
     model = loaders.load(Path(task["artifact"]), declared, spec.names(), wanted)
     _report(workdir, 0.0, "the model is loaded")
     if task["operation"] == "score":

@@ -19,7 +19,8 @@ SCORE, OUTPUT, BASE = "countersign_score", "countersign_output", "countersign_ba
 BATCH: Final = 997
 """No batch that another order of rows is asked in is as long as one of the first time."""
 CLOSE: Final = 1e-6
-"""A batch's other shape may change the last bits of a sum, never a decision's ground."""
+"""A batch's other shape may change the last bits of a sum, never a decision's ground. Of an answer
+larger than 1 it is a share."""
 _CHUNK: Final = 5_000
 
 
@@ -129,8 +130,13 @@ def _repeated(model: Model, matrix: Any, first: Any) -> dict[str, Any]:
     return {
         "repeated": len(first),
         "differing": int(np.count_nonzero(first != second)),
-        "order_differing": int(np.count_nonzero(np.abs(first - turned) > CLOSE)),
+        "order_differing": int(np.count_nonzero(apart(first, turned))),
     }
+
+
+def apart(first: Any, second: Any) -> Any:
+    """For each row, whether two answers differ by more than `CLOSE`."""
+    return np.abs(first - second) > CLOSE * np.maximum(1.0, np.abs(first))
 
 
 def _seeds(
@@ -154,7 +160,7 @@ def _asked(
     rows, matrix = _read(spec, task["asked"])
     score = model.score(matrix) if len(matrix) else np.empty(0)
     chosen = np.ones(len(matrix), bool)
-    if task["decision"] != "any":
+    if task["decision"] != "any" and not spec.gives_number:
         chosen = (score >= spec.threshold) == (task["decision"] == "positive")
     meant = int(chosen.sum())
     places = np.flatnonzero(chosen)[: min(int(task["most"]), explainer.most)]

@@ -7,7 +7,7 @@ trees from ONNX are written as LightGBM's, those that cannot be and trees from s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from monitoring.engine.attributions import as_lightgbm, onnx_graph
 from monitoring.engine.attributions.ensembles import Ensemble, NotTaken
-from monitoring.engine.attributions.onnx_graph import AGREEMENT, logistic
-from monitoring.engine.loaders.model import THREADS, Model, refuse
+from monitoring.engine.attributions.onnx_graph import agree, exponential, logistic
+from monitoring.engine.loaders.model import NUMBER, THREADS, Model, refuse
 
 GENERIC_ROWS: Final = 200
 """A model without a fast explainer is asked thousands of times a row: fewer rows are explained."""
@@ -58,10 +58,15 @@ def explainer_of(model: Model, matrix: Any, score: Any, background: int) -> Expl
         return _asked(model)
 
 
-def _unit(output: Any, score: Any) -> str:
-    if np.abs(logistic(output) - score).max() <= AGREEMENT:
+def _unit(output: Any, score: Any, positive_index: int) -> str:
+    """What the explained output is, told by the scores that the model makes of it."""
+    if positive_index == NUMBER:
+        if agree(output, score):
+            return "output"
+        return "log output" if agree(exponential(output), score) else "raw score"
+    if agree(logistic(output), score):
         return "log odds"
-    return "probability" if np.abs(output - score).max() <= AGREEMENT else "raw score"
+    return "probability" if agree(output, score) else "raw score"
 
 
 def _own(found: Any, output: Any, inputs: int, positive_index: int) -> Values:
@@ -69,6 +74,8 @@ def _own(found: Any, output: Any, inputs: int, positive_index: int) -> Values:
     found, output = np.asarray(found, float), np.asarray(output, float)
     found = found.reshape(len(found), -1, inputs + 1)
     if found.shape[1] > 1:
+        if positive_index == NUMBER:
+            refuse("the model's output is not one finite number for each row")
         if positive_index >= found.shape[1]:
             refuse(f"the model gives {found.shape[1]} classes")
         output = output.reshape(len(found), -1)[:, positive_index]
@@ -85,7 +92,7 @@ def _xgboost(model: Model, matrix: Any, score: Any) -> Explainer:
         output = model.native.predict(data, output_margin=True)
         return _own(found, output, rows.shape[1], model.positive_index)
 
-    unit = _unit(explain(matrix[:256], None, 0)[2], score[:256])
+    unit = _unit(explain(matrix[:256], None, 0)[2], score[:256], model.positive_index)
     return Explainer("tree shap by xgboost", unit, explain, len(matrix))
 
 
@@ -95,7 +102,7 @@ def _lightgbm(model: Model, matrix: Any, score: Any) -> Explainer:
         output = model.native.predict(rows, raw_score=True, num_threads=THREADS)
         return _own(found, output, rows.shape[1], model.positive_index)
 
-    unit = _unit(explain(matrix[:256], None, 0)[2], score[:256])
+    unit = _unit(explain(matrix[:256], None, 0)[2], score[:256], model.positive_index)
     return Explainer("tree shap by lightgbm", unit, explain, len(matrix))
 
 
@@ -184,54 +191,83 @@ def _linear(weight: Any, constant: float, unit: str, before: Callable[[Any], Any
     return Explainer("linear shap", unit, explain, 10**9, by_background=True)
 
 
-_FORESTS: Final = frozenset(
-    {
-        "DecisionTreeClassifier",
-        "ExtraTreeClassifier",
-        "ExtraTreesClassifier",
-        "RandomForestClassifier",
-    }
-)
-_BOOSTED: Final = frozenset({"GradientBoostingClassifier", "HistGradientBoostingClassifier"})
+_FORESTS: Final = frozenset({"DecisionTree", "ExtraTree", "ExtraTrees", "RandomForest"})
+_BOOSTED: Final = frozenset({"GradientBoosting", "HistGradientBoosting"})
 _LINEAR: Final = frozenset({"LogisticRegression", "LogisticRegressionCV", "SGDClassifier"})
+_LINES: Final = frozenset({"ElasticNet", "Lasso", "LinearRegression", "Ridge"})
+"""Regressions whose answer is the sum itself."""
 _COLUMNWISE: Final = frozenset(
     {"StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "SimpleImputer"}
 )
 
 
 def _scikit(model: Model, matrix: Any, score: Any) -> Explainer:
-    import shap
-
     last, before = _last_step(model.native, matrix.shape[1])
     name = type(last).__name__
-    if name in _LINEAR:
-        weights, constants = last.coef_, last.intercept_
-        if len(weights) != 1:
-            raise NotTaken("more than two classes")
-        sign = -1.0 if model.positive_index == 0 else 1.0
-        found = _linear(sign * weights[0], sign * float(constants[0]), "log odds", before)
-        _, _, output = found.explain(matrix[:256], matrix[:256], 0)
-        if _unit(output, score[:256]) != "log odds":
-            raise NotTaken("the score is not the logistic of a sum")
-        return found
-    if name not in _FORESTS | _BOOSTED or getattr(last, "is_categorical_", None) is not None:
+    if name in _LINEAR | _LINES:
+        found = _scikit_linear(model, last, before)
+        expected = "output" if name in _LINES else "log odds"
+    elif name.endswith("Regressor") and name.removesuffix("Regressor") in _FORESTS | _BOOSTED:
+        found, expected = _number_trees(last, before), ""
+    elif name.removesuffix("Classifier") in _FORESTS | _BOOSTED:
+        return _class_trees(model, last, before)
+    else:
         raise NotTaken(f"{name} is asked")
-    classes = len(last.classes_)
-    if name in _BOOSTED and classes != 2:
+    _, _, output = found.explain(matrix[:256], matrix[:256], 0)
+    unit = _unit(output, score[:256], model.positive_index)
+    if unit != (expected or unit):
+        raise NotTaken("the score is not what the sum makes")
+    return replace(found, unit=unit)
+
+
+def _scikit_linear(model: Model, last: Any, before: Callable[[Any], Any]) -> Explainer:
+    weights, constants = np.atleast_2d(last.coef_), np.atleast_1d(last.intercept_)
+    if len(weights) != 1 or len(constants) != 1:
+        raise NotTaken("more than two classes, or more than one number")
+    sign = -1.0 if model.positive_index == 0 else 1.0
+    return _linear(sign * weights[0].astype(float), sign * float(constants[0]), "", before)
+
+
+def _number_trees(last: Any, before: Callable[[Any], Any]) -> Explainer:
+    """Trees whose sum, or what a link makes of it, is a number."""
+    import shap
+
+    if getattr(last, "is_categorical_", None) is not None:
+        raise NotTaken("splits by category are asked")
+    trees = shap.TreeExplainer(last)
+    # Histogram boosting adds in the scale of its loss; the others add answers.
+    summed = getattr(last, "_raw_predict", last.predict)
+
+    def explain(rows: Any, _known: Any, _seed: int) -> Values:
+        rows = before(rows)
+        values = np.asarray(trees.shap_values(rows, check_additivity=False), float)
+        output = np.asarray(summed(rows), float).reshape(len(rows))
+        return values.reshape(rows.shape), float(np.ravel(trees.expected_value)[0]), output
+
+    return Explainer("shap tree explainer", "", explain, _affordable(_work(last)))
+
+
+def _class_trees(model: Model, last: Any, before: Callable[[Any], Any]) -> Explainer:
+    import shap
+
+    boosted = type(last).__name__.removesuffix("Classifier") in _BOOSTED
+    if getattr(last, "is_categorical_", None) is not None:
+        raise NotTaken("splits by category are asked")
+    if boosted and len(last.classes_) != 2:
         raise NotTaken("more than two classes")
     trees = shap.TreeExplainer(last)
-    sign = -1.0 if name in _BOOSTED and model.positive_index == 0 else 1.0
+    sign = -1.0 if boosted and model.positive_index == 0 else 1.0
 
     def explain(rows: Any, _known: Any, _seed: int) -> Values:
         rows = before(rows)
         values = np.asarray(trees.shap_values(rows, check_additivity=False), float)
         base = np.ravel(trees.expected_value)
-        if name in _BOOSTED:
+        if boosted:
             return sign * values, sign * float(base[-1]), sign * last.decision_function(rows)
         output = last.predict_proba(rows)[:, model.positive_index]
         return values[..., model.positive_index], float(base[model.positive_index]), output
 
-    unit = "log odds" if name in _BOOSTED else "probability"
+    unit = "log odds" if boosted else "probability"
     return Explainer("shap tree explainer", unit, explain, _affordable(_work(last)))
 
 
@@ -277,4 +313,5 @@ def _asked(model: Model) -> Explainer:
         found = explainer(rows, silent=True)
         return np.asarray(found.values, float), np.asarray(found.base_values), model.score(rows)
 
-    return Explainer("shap permutation explainer", "probability", explain, GENERIC_ROWS, True)
+    unit = "output" if model.positive_index == NUMBER else "probability"
+    return Explainer("shap permutation explainer", unit, explain, GENERIC_ROWS, True)

@@ -18,10 +18,12 @@ from monitoring.engine.attributions.ensembles import (
     NotTaken,
     build,
 )
+from monitoring.engine.loaders.model import NUMBER
 from monitoring.engine.loaders.onnx_file import session_of
 
 AGREEMENT: Final = 1e-5
-"""How closely our own evaluation meets the runtime's, which adds in single precision."""
+"""How closely our own evaluation meets the runtime's, which adds in single precision: of the largest
+score, or of 1 if all are smaller."""
 _COLUMNWISE: Final = frozenset({"Identity", "Cast", "Scaler", "Imputer"})
 """Operators before the model that make one column of each column, in order."""
 ENSEMBLES: Final = frozenset({"TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble"})
@@ -32,7 +34,8 @@ _LINEAR: Final = frozenset({"LinearClassifier", "LinearRegressor", "Gemm", "MatM
 class Form:
     """`sum` over `combine` of the outputs, plus `base`, is what is explained.
 
-    `link` makes the score of it: "log odds", "probability" or "raw score".
+    `unit` says what makes the score of it: "log odds", "probability" or "raw score"; of a regression
+    "output" or "log output".
     """
 
     combine: Any
@@ -260,6 +263,11 @@ def forms(ids: Sequence[int], base: Sequence[float], positive_index: int) -> Ite
     there are, and what a later operator makes of the outputs.
     """
     count = len(ids)
+    if positive_index == NUMBER:
+        for constant in dict.fromkeys((*base[:1], *base[-1:], 0.0)) if count == 1 else ():
+            yield Form([1.0], constant, "output")
+            yield Form([1.0], constant, "log output")
+        return
     if count == 1:
         sign = -1.0 if positive_index == 0 else 1.0
         for constant in dict.fromkeys((*base[:1], *base[-1:], 0.0)):
@@ -293,9 +301,20 @@ def chosen(found: Iterator[Form], raw: Any, score: Any, base: Sequence[float]) -
     for form in found:
         output = raw @ np.asarray(form.combine) + form.base
         expected = _LINKS[form.unit](output, raw + full, np.argmax(form.combine))
-        if len(score) and np.abs(expected - score).max() <= AGREEMENT:
+        if len(score) and agree(expected, score):
             return form, output
     raise NotTaken("what was read is not what the model computes")
+
+
+def agree(first: Any, second: Any) -> bool:
+    """Are two answers to the same rows one model's?"""
+    largest = max(1.0, float(np.abs(second).max()))
+    return bool(np.abs(first - second).max() <= AGREEMENT * largest)
+
+
+def exponential(values: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return np.exp(values)
 
 
 def logistic(values: Any) -> Any:
@@ -314,6 +333,8 @@ _LINKS: Final[Mapping[str, Callable[[Any, Any, Any], Any]]] = {
     "log odds": lambda output, _raw, _place: logistic(output),
     "probability": lambda output, _raw, _place: output,
     "raw score": lambda _output, raw, place: _softmax(raw, place),
+    "output": lambda output, _raw, _place: output,
+    "log output": lambda output, _raw, _place: exponential(output),
 }
 
 

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from kernel.errors import TooLarge
+from monitoring.engine.loaders import scikit_trees
 from monitoring.engine.loaders.formats import FIELD
 from monitoring.engine.loaders.model import NUMBER, Opened, probabilities, refuse
-from monitoring.engine.loaders.structure import reached
 
 TRUSTED: Final = frozenset(
     {
@@ -39,19 +39,28 @@ _ESTIMATORS: Final = frozenset(
         "discriminant_analysis.LinearDiscriminantAnalysis",
         "discriminant_analysis.QuadraticDiscriminantAnalysis",
         "dummy.DummyClassifier",
+        "dummy.DummyRegressor",
         "ensemble._bagging.BaggingClassifier",
         "ensemble._forest.ExtraTreesClassifier",
+        "ensemble._forest.ExtraTreesRegressor",
         "ensemble._forest.RandomForestClassifier",
+        "ensemble._forest.RandomForestRegressor",
         "ensemble._gb.GradientBoostingClassifier",
+        "ensemble._gb.GradientBoostingRegressor",
         "ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
         "ensemble._voting.VotingClassifier",
         "ensemble._weight_boosting.AdaBoostClassifier",
         "feature_selection._variance_threshold.VarianceThreshold",
         "impute._base.MissingIndicator",
         "impute._base.SimpleImputer",
         "isotonic.IsotonicRegression",
+        "linear_model._base.LinearRegression",
+        "linear_model._coordinate_descent.ElasticNet",
+        "linear_model._coordinate_descent.Lasso",
         "linear_model._logistic.LogisticRegression",
         "linear_model._logistic.LogisticRegressionCV",
+        "linear_model._ridge.Ridge",
         "linear_model._stochastic_gradient.SGDClassifier",
         "naive_bayes.BernoulliNB",
         "naive_bayes.GaussianNB",
@@ -68,6 +77,7 @@ _ESTIMATORS: Final = frozenset(
         "preprocessing._discretization.KBinsDiscretizer",
         "preprocessing._encoders.OneHotEncoder",
         "preprocessing._encoders.OrdinalEncoder",
+        "preprocessing._function_transformer.FunctionTransformer",
         "preprocessing._label.LabelBinarizer",
         "preprocessing._label.LabelEncoder",
         "preprocessing._polynomial.PolynomialFeatures",
@@ -78,6 +88,26 @@ _ESTIMATORS: Final = frozenset(
         "tree._classes.ExtraTreeRegressor",
     )
 )
+_LOSSES: Final = frozenset(
+    f"sklearn._loss.{name}"
+    for name in (
+        "link.IdentityLink",
+        "link.LogLink",
+        *(
+            f"{place}{loss}"
+            for place in ("loss.", "_loss.Cy")
+            for loss in (
+                "AbsoluteError",
+                "HalfGammaLoss",
+                "HalfPoissonLoss",
+                "HalfSquaredError",
+                "HuberLoss",
+                "PinballLoss",
+            )
+        ),
+    )
+)
+"""What boosted regressors carry of their training."""
 _PLAIN: Final = frozenset(
     {
         "builtins.bool",
@@ -106,7 +136,7 @@ _PLAIN: Final = frozenset(
         "scipy.sparse._csr.csr_matrix",
     }
 )
-ALLOWED: Final = TRUSTED | _ESTIMATORS | _PLAIN
+ALLOWED: Final = TRUSTED | _ESTIMATORS | _LOSSES | _PLAIN
 
 _KINDS: Final = """
     BytearrayBytes Bytes Cached DType DefaultDict Dict Json List Loss Mask MaskedArray NdArray
@@ -131,16 +161,29 @@ def open_model(path: Path, positive_index: int) -> Opened:
     model = skops.io.load(path, trusted=sorted(TRUSTED))
     answers = "predict" if positive_index == NUMBER else "predict_proba"
     if not hasattr(model, answers):
-        refuse("the model gives no probabilities")
-    for tree in _trees(model):
-        if reached(tree.children_left, tree.children_right) is None:
-            refuse("a tree of the model leads out of its nodes or in a circle")
+        given = "numbers" if positive_index == NUMBER else "probabilities"
+        refuse(f"the model gives no {given}")
+    scikit_trees.check(model)
+    for one in scikit_trees.objects(model):
+        _tame(one)
 
     def score(matrix: Any) -> Any:
         return probabilities(getattr(model, answers)(matrix), positive_index)
 
     width = getattr(model, "n_features_in_", None)
     return model, score, None if width is None else int(width)
+
+
+def _tame(one: Any) -> None:
+    """Take from a part of the model what would call functions, or start as many threads as it says.
+
+    Threads also add a forest's votes in another order each time.
+    """
+    functions = [vars(one).get(name) for name in ("func", "inverse_func")]
+    if type(one).__name__ == "FunctionTransformer" and functions != [None, None]:
+        refuse("a FunctionTransformer with a function is not on the allow-list")
+    if "n_jobs" in vars(one):
+        one.n_jobs = 1
 
 
 def check(path: Path) -> None:
@@ -206,36 +249,3 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
             waiting.extend((one, depth + 1) for one in value.values())
         elif isinstance(value, list):
             waiting.extend((one, depth + 1) for one in value)
-
-
-def _trees(model: Any) -> Iterator[Any]:
-    """The trees of scikit-learn's estimators, wherever they stand within each other."""
-    waiting, seen = [model], set()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        tree = getattr(one, "tree_", None)
-        if tree is not None and hasattr(tree, "children_left"):
-            yield tree
-        for name in (
-            "estimators_",
-            "steps",
-            "estimator",
-            "transformers_",
-            "calibrated_classifiers_",
-        ):
-            found = getattr(one, name, None)
-            if found is not None and hasattr(found, "__iter__"):
-                waiting.extend(_flat(found))
-            elif found is not None:
-                waiting.append(found)
-
-
-def _flat(values: Any) -> Iterator[Any]:
-    for one in values:
-        if isinstance(one, list | tuple) or type(one).__name__ == "ndarray":
-            yield from _flat(one)
-        elif hasattr(one, "get_params") or hasattr(one, "estimator"):
-            yield one

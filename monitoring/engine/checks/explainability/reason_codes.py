@@ -2,6 +2,7 @@
 
 As the notices of adverse action under Regulation B (12 CFR 1002.9) want them: the specific
 principal reasons, at most a handful. A reason is a feature and its contribution, never its value.
+The file tells of single rows, and so is restricted; the cube counts how often a feature was a reason.
 """
 
 import json
@@ -45,7 +46,7 @@ def document(
         "model": dict(model),
         "method": explained["method"],
         "unit": explained["unit"],
-        "threshold": spec.threshold,
+        "threshold": None if spec.gives_number else spec.threshold,
         "direction": asked.direction,
         "decision": asked.decision,
         "top": asked.top,
@@ -56,7 +57,7 @@ def document(
             {
                 "row": int(number),
                 "score": _rounded(score[place]),
-                "decision": "positive" if score[place] >= spec.threshold else "negative",
+                "decision": _decision(score[place], spec),
                 "base": _rounded(base[place]),
                 "output": _rounded(output[place]),
                 "reasons": reasons(features, values[place].tolist(), asked.top, asked.direction),
@@ -64,6 +65,13 @@ def document(
             for place, number in enumerate(numbers)
         ],
     }
+
+
+def _decision(score: float, spec: InputSpec) -> str | None:
+    """None of a regression, which decides nothing."""
+    if spec.gives_number:
+        return None
+    return "positive" if score >= spec.threshold else "negative"
 
 
 def reasons(
@@ -110,7 +118,7 @@ def counted(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def attachment(document: Mapping[str, Any]) -> Attachment:
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    return Attachment("reason-codes.json", "application/json", text.encode())
+    return Attachment("reason-codes.json", "application/json", text.encode(), restricted=True)
 
 
 def _rounded(value: float) -> float:
