@@ -11,6 +11,8 @@ from pathlib import Path
 MOST_COLUMNS = 10_000
 LONGEST_FOOTER = 16 * 1024**2
 LONGEST_LINE = 1024**2
+RESERVED = "countersign_"
+"""How no column's name may begin: what the service computes for each row is named so."""
 _MAGIC = b"PAR1"
 _LEAST_PARQUET = 12
 
@@ -86,5 +88,11 @@ def check_names(names: list[str]) -> list[str]:
             raise Malformed(f"the name of column {place} has a null character")
         if name.casefold() in seen:
             raise Malformed(f"column {name!r} is there twice")
+        if is_reserved(name):
+            raise Malformed(f"column {name!r} has a name that is the service's own: rename it")
         seen.add(name.casefold())
     return names
+
+
+def is_reserved(name: str) -> bool:
+    return name.casefold().startswith(RESERVED)

@@ -53,7 +53,7 @@ class SensitiveAttribute:
         """The names of the groups that `edges` make, lowest first; empty without edges."""
         if not self.edges:
             return ()
-        named = [f"{edge:g}" for edge in self.edges]
+        named = [_short(edge) for edge in self.edges]
         between = [f"{low} to under {high}" for low, high in pairwise(named)]
         return (f"under {named[0]}", *between, f"{named[-1]} and over")
 
@@ -222,6 +222,12 @@ class ColumnMapping:
         ):
             if taken.get(column, "time") != "time":
                 yield field, f"column {column!r} is the {taken[column]}"
+
+
+def _short(edge: float) -> str:
+    """Six digits where they tell the number, else all: two edges never share a name."""
+    short = f"{edge:g}"
+    return short if float(short) == edge else repr(edge)
 
 
 def _attributes(

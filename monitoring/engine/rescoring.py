@@ -348,7 +348,7 @@ def _disagreements(source: Source, mapping: ColumnMapping) -> list[Note]:
     if mapping.prediction is not None:
         wanted = mapping.positive_prediction
         wanted = mapping.positive if wanted is None else wanted
-        supplied = (table[mapping.prediction] == wanted).cast("int8").fill_null(-1)
+        supplied = cube.flag(table[mapping.prediction], wanted).fill_null(-1)
         differing = _count(table.filter(supplied != table[cube.PREDICTION]))
         if differing:
             notes.append(

@@ -30,7 +30,7 @@ def label_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
     """1 for a positive outcome, 0 for another, null for none; None without a label column."""
     if mapping.label is None or mapping.task != "classification":
         return None
-    return _flag(source.table[mapping.label], mapping.positive)
+    return flag(source.table[mapping.label], mapping.positive)
 
 
 def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
@@ -43,7 +43,7 @@ def prediction_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
     wanted = (
         mapping.positive if mapping.positive_prediction is None else mapping.positive_prediction
     )
-    return _flag(source.table[mapping.prediction], wanted)
+    return flag(source.table[mapping.prediction], wanted)
 
 
 def score_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
@@ -54,9 +54,15 @@ def score_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":
     return source.table[mapping.score].cast("float64")
 
 
-def _flag(column: "ir.Value", wanted: Scalar) -> "ir.Value":
+def flag(column: "ir.Value", wanted: Scalar) -> "ir.Value":
+    """1 where the column has the value, 0 where another, null where none: not-a-number is none."""
+    import ibis
+
     # PostgreSQL makes no smaller integer of a boolean.
-    return (column == wanted).cast("int32")
+    found = (column == wanted).cast("int32")
+    if not column.type().is_floating():
+        return found
+    return ibis.ifelse(column.isnan(), ibis.null("int32"), found)
 
 
 def _absent(column: "ir.Value") -> "ir.Value":

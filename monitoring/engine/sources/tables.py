@@ -8,7 +8,7 @@ from monitoring.engine.sources import blinds
 from monitoring.engine.sources.data import DataFile, DataTable
 from monitoring.engine.sources.filters import filtered, kind_of
 from monitoring.engine.sources.opened import Source, stream
-from registry.datafiles import MOST_COLUMNS
+from registry.datafiles import MOST_COLUMNS, is_reserved
 from registry.sources import backends, catalogue, rowdigest
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def open_table(data: DataTable, *, field: str = "dataset") -> Source:
         with backends.translated(named, field):
             if len(table.columns) > MOST_COLUMNS:
                 raise Invalid(f"more than {MOST_COLUMNS} columns are not read", field=field)
+            own = next(filter(is_reserved, table.columns), None)
+            if own is not None:
+                raise Invalid(
+                    f"column {own!r} has a name that is the service's own: rename it", field=field
+                )
             if data.pinned:
                 _verify(data, backend, table, field)
             schema = {name: kind_of(dtype) for name, dtype in table.schema().items()}

@@ -1,6 +1,7 @@
 """Opening data and reducing it: errors that name the column, a locked engine, exact cubes."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,46 @@ def test_a_number_becomes_bands(people, tmp_path):
         ("65 and over",): 1,
         ("unknown",): 1,
     }
+
+
+def test_edges_that_differ_late_make_bands_of_their_own(tmp_path):
+    path = write(
+        tmp_path / "x.parquet", {"income": [1.0, 1_000_000.5, 1_000_001.5], "paid": [True] * 3}
+    )
+    bands = [{"name": "income", "edges": [1_000_000, 1_000_001]}]
+    counted = cube.contingency(source_of(path, tmp_path), mapping(label="paid", sensitive=bands))
+    assert counted.groups() == [
+        ("1000001 and over",),
+        ("1e+06 to under 1000001",),
+        ("under 1e+06",),
+    ]
+
+
+def test_not_a_number_is_no_outcome_and_no_decision(tmp_path):
+    columns = {"y": [1.0, 0.0, math.nan, None], "p": [math.nan, 1.0, 0.0, 1.0]}
+    path = write(tmp_path / "x.parquet", columns)
+    declared = mapping(label="y", positive=1, prediction="p")
+    counted = cube.contingency(source_of(path, tmp_path), declared)
+    assert [(c.label, c.prediction, c.n) for c in counted.cells] == [
+        (None, 0, 1),
+        (None, 1, 1),
+        (0, 1, 1),
+        (1, None, 1),
+    ]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("name", ["countersign_prediction", "Countersign_Score", "countersign_row"])
+def test_data_bring_no_column_of_the_services_own(tmp_path, form, name):
+    """Else a file could hand in what passes for the answers of the pinned model."""
+    columns = {"paid": [True, False], name: [1, 0]}
+    path = write(tmp_path / "x.parquet", columns)
+    if form == "csv":
+        path = tmp_path / "x.csv"
+        path.write_text(f"paid,{name}\ntrue,1\nfalse,0\n")
+    with pytest.raises(Invalid, match="service's own") as caught:
+        source_of(path, tmp_path, format=form)
+    assert list(caught.value.fields) == ["dataset"]
 
 
 def test_filters_choose_rows_and_a_missing_value_is_not_kept(people, tmp_path):
