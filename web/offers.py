@@ -65,6 +65,10 @@ def for_run(run: CheckRun, actor: Actor) -> Offers:
         found[name] = _answer(may)
     if run.purpose == CheckRun.Purpose.BACKTEST:
         found["retry"] = Offer(False, "a backtest is asked for as a whole")
+    elif run.purpose == CheckRun.Purpose.ROLLUP:
+        found["retry"] = Offer(False, "a roll-up is asked for by its period")
+    elif found["retry"].allowed and run.version.retired_at is not None:
+        found["retry"] = Offer(False, "the version is retired")
     return found
 
 

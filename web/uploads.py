@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
-from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import (
     FileUploadHandler,
     SkipFile,
@@ -74,7 +73,7 @@ def taken(request: HttpRequest, field: str, limit: int) -> tuple[Stored, str]:
     """
     if getattr(request, _TOO_LARGE, None) == field:
         raise TooLarge(f"the file has more than {limit} bytes", field=field)
-    file = cast("UploadedFile | None", request.FILES.get(field))
+    file = request.FILES.get(field)
     if file is None:
         raise Invalid("choose a file", field=field)
     if not file.size:

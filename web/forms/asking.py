@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from monitoring.models import CheckKind
 from registry.models import Dataset, Environment, ModelVersion, Use
@@ -23,9 +24,9 @@ class AskCheck(PlainForm):
         required=False,
     )
 
-    def __init__(self, version: ModelVersion, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, readable: QuerySet[Dataset], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        held = Dataset.objects.exclude(blob=None, location=None).order_by("name")
+        held = readable.exclude(blob=None, location=None).order_by("name")
         for name in ("dataset", "reference"):
             self.fields[name].queryset = held  # type: ignore[attr-defined]
 

@@ -63,8 +63,8 @@ class RegisterDataset(PlainForm):
     )
     digest = line_field(
         "SHA-256",
-        "Of the file's bytes, or of a source's rows. With it nothing is read now: the first check "
-        "verifies it.",
+        "Needed if it is all that you give. Of a file it must be its own. Of an object or a source "
+        "nothing is read then: the first check verifies it.",
         required=False,
         longest=80,
     )

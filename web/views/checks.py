@@ -10,8 +10,11 @@ from accounts.web import actor_of
 from monitoring import selectors
 from monitoring.models import CheckRun, ObservationBatch
 from monitoring.services import cancel_run, retry_run
-from web import offers
-from web.pages import attempt, find, page, show
+from registry.selectors import visible_datasets
+from web import offers, runs
+from web.pages import attempt, find, page, paged, show
+
+ATTEMPTS = 10
 
 
 def _find(request: HttpRequest, run_id: UUID) -> CheckRun:
@@ -33,11 +36,20 @@ def _show(
     before = selectors.previous_run(run)
     seconds = {name: value for name, value in run.timings.items() if value >= 0.0005}
     erased = selectors.erasure_of(run)
-    whole = run.public_cube_id and not erased and can(actor_of(request), "cube.read", run)
+    attachments = run.attachments.select_related("blob").order_by("name")
+    data = [one.pk for one in (run.dataset, run.reference) if one is not None]
+    readable = visible_datasets(actor_of(request)).filter(pk__in=data) if data else ()
     context = {
         "run": run,
         "erased": erased,
-        "whole": whole,
+        "files": runs.files_of(
+            run,
+            attachments,
+            may_read=bool(can(actor_of(request), "cube.read", run)),
+            erased=erased is not None,
+        ),
+        "page": paged(request, runs.attempts_of(run), ATTEMPTS),
+        "linked": {one.pk for one in readable},
         "same": selectors.same_result(run),
         "before": before,
         "changed": selectors.library_changes(run, before),
@@ -48,7 +60,6 @@ def _show(
         "model": run.version.model,
         "version": run.version,
         "measurements": list(run.measurements.all()),
-        "attachments": run.attachments.select_related("blob"),
         "breaches": run.breaches.all(),
         "under_way": run.state in (CheckRun.State.QUEUED, CheckRun.State.RUNNING),
         "offers": offers.for_run(run, actor_of(request)),

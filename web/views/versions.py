@@ -13,6 +13,7 @@ from governance.services import reviews
 from monitoring.models import CheckRun, Measurement
 from monitoring.services import request_check
 from registry.models import Dataset, DatasetLineage, DatasetUse, ModelVersion
+from registry.selectors import visible_datasets
 from web import drafts, offers, timeline
 from web.comparison import Change, Shift, changes, shifts
 from web.forms import AskCheck, Reason, Submit
@@ -84,7 +85,9 @@ def show_version(
         "days": timeline.by_day(timeline.events(row)),
         "offers": offered,
         "refusals": offers.refusals(offered, _OFFERED),
-        "check_form": AskCheck(row, initial=drafts.part(draft, "check")),
+        "check_form": AskCheck(
+            visible_datasets(actor_of(request)), initial=drafts.part(draft, "check")
+        ),
         "submit_form": Submit(row, initial=drafts.part(draft, "submit")),
         "reopen_form": Reason(prefix="reopen", initial=drafts.part(draft, "reopen")),
         **forms,
@@ -224,7 +227,7 @@ def _overall(slice_: dict[str, str]) -> bool:
 def check(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Ask for a check; the answer leads to its run."""
     row = find_version(request, name, number)
-    form = AskCheck(row, request.POST)
+    form = AskCheck(visible_datasets(actor_of(request)), request.POST)
     if not form.is_valid():
         return show_version(request, row, status=400, check_form=form)
     typed = form.cleaned_data
