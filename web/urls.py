@@ -65,6 +65,11 @@ _pages = [
     path("monitoring/monitors/<uuid:monitor_id>/arm/", monitoring.arm, name="monitor-arm"),
     path("monitoring/monitors/<uuid:monitor_id>/roll-up/", rollups.roll_up, name="monitor-rollup"),
     path("monitoring/backtests/<uuid:backtest_id>/", monitoring.backtest, name="backtest"),
+    path(
+        "monitoring/backtests/<uuid:backtest_id>/cancel/",
+        monitoring.cancel_backtest,
+        name="backtest-cancel",
+    ),
     path("monitoring/breaches/<uuid:breach_id>/", monitoring.breach, name="breach"),
     path(
         "monitoring/breaches/<uuid:breach_id>/resolve/", monitoring.resolve, name="breach-resolve"

@@ -30,7 +30,9 @@ def told(window: Any) -> Told:
             return Told("insufficient", "Not measured", unmeasured)
         return Told("ok", "Within limits", [])
     if window.state == "insufficient":
-        return Told("insufficient", "Too few rows", [])
+        if window.rows is not None:
+            return Told("insufficient", "Too few rows" if window.rows else "No rows", [])
+        return Told("insufficient", "Not read", [one["reason"] for one in window.outcomes[:1]])
     if window.state == "failed":
         return Told("failed", "Failed", unmeasured[:1])
     return Told(window.state, label(window.state), [])

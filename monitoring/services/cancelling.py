@@ -32,7 +32,7 @@ def cancel_backtest(backtest: Backtest, *, actor: Actor) -> Backtest:
     )
     backtest.version = version
     if backtest.state != Backtest.State.RUNNING:
-        raise Conflict(f"the backtest has {backtest.state} already", code="ended")
+        raise Conflict(f"the backtest is over: it is {backtest.state}", code="ended")
     # First, so that no window that ends with it ends the backtest in another way.
     backtest.state, backtest.finished_at = Backtest.State.CANCELLED, at
     backtest.save(update_fields=["state", "finished_at"])

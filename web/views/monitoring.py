@@ -2,19 +2,31 @@
 
 from uuid import UUID
 
-from django.db.models import Count, Max, OuterRef, Prefetch, Q, Subquery
+from django.db.models import (
+    Case,
+    Exists,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.text import slugify
 
 from accounts.access import can
 from accounts.web import actor_of
 from governance.models import Finding, Incident, RetrainingRequest, Suspension
-from monitoring import selectors
+from monitoring import selectors, services
 from monitoring.limits import parse_limits
 from monitoring.models import Backtest, Breach, CheckRun, Monitor, ObservationBatch, Window
-from monitoring.services import arm_monitor, resolve_breach
 from monitoring.windows import BATCH
+from registry.selectors import visible_datasets
 from web import drafts, windows
 from web.forms import Resolve
 from web.pages import attempt, find, page, paged, seen, show
@@ -24,25 +36,56 @@ _newest = Window.objects.filter(
 ).order_by("-end", "-start", "-pk")
 
 
+STATES = (
+    ("breach", "In breach"),
+    ("insufficient", "Too few rows, or none read"),
+    ("failed", "Last check failed"),
+    ("ok", "Within limits"),
+    ("queued", "No data yet"),
+    ("ended", "Ended"),
+)
+"""What a monitor can be found to be, worst first."""
+
+
+def _watching(request: HttpRequest) -> QuerySet[Monitor]:
+    """The monitors that this person may read, each with its state, when it last ran, and its breaches."""
+    of_it = Breach.objects.filter(monitor=OuterRef("pk"), resolved_at=None)
+    runs = CheckRun.objects.filter(monitor=OuterRef("pk"), finished_at__isnull=False)
+    rows = seen(
+        Monitor.objects.select_related("version__model", "use", "environment", "source"), request
+    ).annotate(
+        in_breach=Exists(of_it),
+        last_run=Subquery(runs.order_by("-finished_at").values("finished_at")[:1]),
+        last_state=Subquery(_newest.values("state")[:1]),
+    )
+    state = Case(
+        When(until__isnull=False, then=Value("ended")),
+        When(in_breach=True, then=Value("breach")),
+        When(last_state="judged", then=Value("ok")),
+        When(last_state__isnull=False, then=F("last_state")),
+        default=Value("queued"),
+    )
+    return rows.annotate(state=state)
+
+
 @page()
 def monitoring(request: HttpRequest) -> HttpResponse:
-    """Open breaches first, then each monitor with its state, then the newest batches."""
+    """Open breaches first, then the monitors by model and state, then the newest batches."""
+    state, asked = request.GET.get("state", ""), request.GET.get("model", "").strip()
+    monitors = _watching(request)
+    if state in dict(STATES):
+        monitors = monitors.filter(state=state)
+    else:
+        state, monitors = "", monitors.filter(until=None)
+    if asked:
+        words = Q(version__model__title__icontains=asked) | Q(
+            name__icontains=slugify(asked) or asked
+        )
+        monitors = monitors.filter(
+            words | Q(version__model__name__icontains=slugify(asked) or asked)
+        )
     breaches = seen(
         Breach.objects.select_related("version__model", "environment", "monitor", "run"), request
-    )
-    monitors = (
-        seen(
-            Monitor.objects.filter(until=None).select_related(
-                "version__model", "use", "environment"
-            ),
-            request,
-        )
-        .annotate(
-            open_breaches=Count("breaches", filter=Q(breaches__resolved_at=None), distinct=True),
-            last_run=Max("runs__finished_at"),
-            last_state=Subquery(_newest.values("state")[:1]),
-        )
-        .order_by("-open_breaches", "version__model__name", "name")
     )
     batches = seen(
         ObservationBatch.objects.select_related("version__model", "environment").prefetch_related(
@@ -60,7 +103,14 @@ def monitoring(request: HttpRequest) -> HttpResponse:
         "backtests": backtests[:10],
         "open": breaches.filter(resolved_at=None)[:50],
         "resolved": breaches.exclude(resolved_at=None)[:10],
-        "monitors": monitors,
+        "monitors": paged(
+            request,
+            monitors.order_by("-in_breach", "version__model__name", "name", "pk"),
+            name="monitors",
+        ),
+        "states": STATES,
+        "state": state,
+        "asked": asked,
         "page": paged(request, batches),
     }
     return show(request, "monitoring/overview.html", context)
@@ -68,7 +118,7 @@ def monitoring(request: HttpRequest) -> HttpResponse:
 
 def _monitor(request: HttpRequest, monitor_id: UUID) -> Monitor:
     rows = Monitor.objects.select_related(
-        "version__model", "use", "environment", "reference", "backtest"
+        "version__model", "use", "environment", "reference", "backtest", "source"
     )
     return find(rows, request, pk=monitor_id)
 
@@ -98,13 +148,18 @@ def _show_monitor(
         "volume": windows.volume(drawn, row.min_rows),
         "breaches": row.breaches.all()[:50],
         "note": selectors.effect_note(row) if row.until is None else "",
-        "backtests": Backtest.objects.filter(
-            version=row.version, question_digest=row.question_digest
-        )[:5],
+        "backtests": _backtests_of(row)[:5],
+        "may_see_source": visible_datasets(actor_of(request)).filter(pk=row.source_id).exists(),
         "may_arm": can(actor_of(request), "monitor.manage", row),
         "problem": problem,
     }
     return show(request, "monitoring/monitor.html", context, status=status)
+
+
+def _backtests_of(row: Monitor) -> QuerySet[Backtest]:
+    """Those of the monitor's definition; of a monitor of a source those on this source."""
+    found = Backtest.objects.filter(version=row.version, question_digest=row.question_digest)
+    return found if row.source is None else found.filter(dataset=row.source)
 
 
 @page("POST")
@@ -115,7 +170,7 @@ def arm(request: HttpRequest, monitor_id: UUID) -> HttpResponse:
     outcome = attempt(
         request,
         None,
-        lambda: made.append(arm_monitor(row, actor=actor_of(request))),
+        lambda: made.append(services.arm_monitor(row, actor=actor_of(request))),
         "The monitor has the effect that was wanted of it.",
         "",
     )
@@ -124,16 +179,39 @@ def arm(request: HttpRequest, monitor_id: UUID) -> HttpResponse:
     return _show_monitor(request, row, status=outcome.status, problem=outcome.detail)
 
 
+def _backtest(request: HttpRequest, backtest_id: UUID) -> Backtest:
+    rows = Backtest.objects.select_related(
+        "version__model", "use", "environment", "reference", "dataset"
+    )
+    return find(rows, request, pk=backtest_id)
+
+
 @page()
 def backtest(request: HttpRequest, backtest_id: UUID) -> HttpResponse:
-    """How often a monitor would have acted, window by window."""
-    row = find(
-        Backtest.objects.select_related(
-            "version__model", "use", "environment", "reference", "dataset"
-        ),
+    return _show_backtest(request, _backtest(request, backtest_id))
+
+
+@page("POST")
+def cancel_backtest(request: HttpRequest, backtest_id: UUID) -> HttpResponse:
+    """Call a running backtest off."""
+    row = _backtest(request, backtest_id)
+    outcome = attempt(
         request,
-        pk=backtest_id,
+        None,
+        lambda: services.cancel_backtest(row, actor=actor_of(request)),
+        "The backtest is cancelled.",
+        reverse("web:backtest", args=[row.pk]),
     )
+    if isinstance(outcome, HttpResponse):
+        return outcome
+    row = _backtest(request, backtest_id)
+    return _show_backtest(request, row, status=outcome.status, problem=outcome.detail)
+
+
+def _show_backtest(
+    request: HttpRequest, row: Backtest, *, status: int = 200, problem: str = ""
+) -> HttpResponse:
+    """How often a monitor would have acted, window by window."""
     every = list(row.windows.order_by("start", "end", "pk").select_related("batch", "run"))
     limits = parse_limits(row.limits)
     listed = paged(request, every)
@@ -150,8 +228,10 @@ def backtest(request: HttpRequest, backtest_id: UUID) -> HttpResponse:
         "total": len(every),
         "share": ended / len(every) if every else 0.0,
         "under_way": row.state == Backtest.State.RUNNING,
+        "may_cancel": can(actor_of(request), "check.cancel", row),
+        "problem": problem,
     }
-    return show(request, "monitoring/backtest.html", context)
+    return show(request, "monitoring/backtest.html", context, status=status)
 
 
 def _find(request: HttpRequest, breach_id: UUID) -> Breach:
@@ -190,7 +270,7 @@ def resolve(request: HttpRequest, breach_id: UUID) -> HttpResponse:
     outcome = attempt(
         request,
         form,
-        lambda: resolve_breach(
+        lambda: services.resolve_breach(
             row, resolution=form.cleaned_data["resolution"], actor=actor_of(request)
         ),
         "The breach is resolved.",
