@@ -3,14 +3,15 @@
 Up to 20,000 rows of each sample, chosen by their digests, are counted and measured as always, and
 given as rows to the libraries themselves: Evidently's Report with its drift methods, Fairlearn's
 MetricFrame, scikit-learn's metrics. What differs by more than the tolerance is a finding. Where we
-differ by intent, the document says so.
+differ by intent, the document says so. Figures that would tell of a few people are compared and not
+shown.
 """
 
 import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -50,7 +51,10 @@ _INTENT: Final = {
 
 @dataclass(frozen=True)
 class Line:
-    """One figure twice. `tolerance` is wider where our figure states how exact it is."""
+    """One figure twice. `tolerance` is wider where our figure states how exact it is.
+
+    A figure that rests on a group `below` so many is compared, and not told.
+    """
 
     library: str
     metric: str
@@ -59,13 +63,18 @@ class Line:
     native: float
     difference: float
     tolerance: float = TOLERANCE
+    below: int | None = None
 
     @property
     def agrees(self) -> bool:
         return self.difference <= self.tolerance
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "about": dict(self.about), "agrees": self.agrees}
+        told = {**vars(self), "about": dict(self.about), "agrees": self.agrees}
+        if self.below is None:
+            del told["below"]
+            return told
+        return {**told, "ours": None, "native": None, "difference": None}
 
 
 def line(
@@ -88,7 +97,8 @@ def document(kind: str, sizes: Mapping[str, int], lines: Sequence[Line]) -> tupl
     """The evidence, and what a person should know of it."""
     libraries = sorted({one.library for one in lines})
     wrong = [one for one in lines if not one.agrees]
-    largest = max((one.difference for one in lines if one.tolerance == TOLERANCE), default=0.0)
+    shown = [one for one in lines if one.tolerance == TOLERANCE and one.below is None]
+    largest = max((one.difference for one in shown), default=0.0)
     content = {
         "schema": "countersign.conformance/1",
         "kind": kind,
@@ -196,7 +206,7 @@ def _features(source: Source, mapping: ColumnMapping, categorical: Sequence[str]
 
 
 def fairness(
-    source: Source, mapping: ColumnMapping, workdir: Path, seed: int
+    source: Source, mapping: ColumnMapping, workdir: Path, seed: int, floor: int = FLOOR
 ) -> tuple[Attachment, Note]:
     """Rates by group, gaps between groups and figures of everybody, ours and the libraries'."""
     from monitoring.engine.checks import fairness as fair
@@ -216,7 +226,7 @@ def fairness(
         part.close()
     lines = _scikit_learn(whole, frame)
     for attribute in mapping.sensitive:
-        lines += _fairlearn(gaps, frame, attribute.name)
+        lines += _fairlearn(gaps, frame, attribute.name, floor)
     return document("fairness", {"dataset": size}, lines)
 
 
@@ -258,7 +268,7 @@ def _scikit_learn(ours: CheckResult, frame: "pd.DataFrame") -> list[Line]:
     return lines
 
 
-def _fairlearn(ours: CheckResult, frame: "pd.DataFrame", attribute: str) -> list[Line]:
+def _fairlearn(ours: CheckResult, frame: "pd.DataFrame", attribute: str, floor: int) -> list[Line]:
     import fairlearn.metrics as fair
     from sklearn.metrics import accuracy_score
 
@@ -283,7 +293,7 @@ def _fairlearn(ours: CheckResult, frame: "pd.DataFrame", attribute: str) -> list
         ).by_group
         sizes = rows_[group].value_counts()
         for value, native in by_group.items():
-            if sizes[value] < FLOOR:
+            if sizes[value] < floor:
                 continue
             about = {attribute: str(value)}
             lines += [
@@ -305,8 +315,12 @@ def _fairlearn(ours: CheckResult, frame: "pd.DataFrame", attribute: str) -> list
             sensitive_features=rows_[group],
         )
         about = {attribute: BETWEEN}
+        few = rows_.groupby([group, "label"]).size().min() < floor
         lines += [
-            line("fairlearn", name, about, one.value or 0.0, native)
+            replace(
+                line("fairlearn", name, about, one.value or 0.0, native),
+                below=floor if few else None,
+            )
             for one in _about(ours, name, about)
         ]
     return lines

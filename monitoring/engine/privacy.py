@@ -2,22 +2,30 @@
 
 The whole cube is restricted evidence and may be erased. The public document shows the same counts
 but for small ones, `"<11"`, and for as many others, `null`, as it takes for the totals not to tell
-the small ones. It names the digest of the whole, so that whoever is shown that can verify it. Since
-a digest over few unknown counts can be found by trying, the whole cube also holds a `blind` that only
-those can compute who have the data: a digest of the data's bytes under another prefix.
+the small ones (see `suppression`). It names the digest of the whole, so that whoever is shown that can
+verify it. Since a digest over few unknown counts can be found by trying, the whole cube also holds a
+`blind` that only those can compute who have the data: a digest of the data's bytes under another
+prefix.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from monitoring.engine.column_profiles import NumericProfile, read
-from monitoring.engine.cube import ScoreCube
 from monitoring.engine.mapping import UNKNOWN, ColumnMapping
-from monitoring.engine.results import TOO_FEW_TO_SHOW, MeasurementValue, Note, Plot
+from monitoring.engine.public_counts import public_counts
+from monitoring.engine.results import (
+    TOO_FEW_TO_SHOW,
+    CheckResult,
+    MeasurementValue,
+    Note,
+    Plot,
+)
+from monitoring.engine.suppression import Axes, Key, Node, hidden, marked, suppressed
 
 SCHEMA = "countersign.cube.public/1"
-SCORE_BINS = 20
 _OPEN = (
     "schema",
     "kind",
@@ -34,109 +42,70 @@ _OPEN = (
 """Parts of a cube that hold no counts of groups."""
 
 
-def marker(floor: int) -> str:
-    return f"<{floor}"
-
-
-def public(cube: Mapping[str, Any], digest: str, floor: int) -> dict[str, Any] | None:
-    """The cube as everybody may see it; None if it hides nothing.
+def public(
+    cube: Mapping[str, Any], digest: str, floor: int, *, always: bool = False
+) -> dict[str, Any] | None:
+    """The cube as everybody may see it; None if it hides nothing, unless `always` one is wanted.
 
     A part that this module does not know is withheld whole, and named in `withheld`.
     """
-    shown: dict[str, Any] = {}
-    withheld = []
-    for name, part in cube.items():
-        if name == "blind":
-            continue
-        if name in _OPEN or part is None:
-            shown[name] = part
-        elif name in _PARTS:
-            shown[name] = _PARTS[name](part, floor)
-        else:
-            withheld.append(name)
-    if not withheld and all(shown[name] == cube[name] for name in shown):
+    shown, withheld = _shown_parts(cube, floor)
+    if not (always or withheld) and all(shown[name] == cube[name] for name in shown):
         return None
     return {
         **shown,
         "schema": SCHEMA,
         "floor": floor,
-        "withheld": sorted(withheld),
+        "withheld": withheld,
         "commitment": {"cube": digest, "schema": cube.get("schema")},
     }
 
 
-def hidden(counts: Sequence[int], floor: int) -> set[int]:
-    """The places of the counts to hide: small ones, and more until those hidden sum to the floor.
+def _shown_parts(document: Mapping[str, Any], floor: int) -> tuple[dict[str, Any], list[str]]:
+    """The parts that can be made safe, so made, and the names of the others."""
+    counts = public_counts(document, floor)
+    shown: dict[str, Any] = {}
+    withheld = []
+    for name, part in document.items():
+        if name == "blind":
+            continue
+        if name in _OPEN or part is None:
+            shown[name] = part
+        elif name in counts:
+            shown[name] = counts[name]
+        elif name in _PARTS:
+            shown[name] = _PARTS[name](part, floor)
+        else:
+            withheld.append(name)
+    return shown, sorted(withheld)
 
-    Nothing (0) is no one's secret and stays.
-    """
-    small = {place for place, n in enumerate(counts) if 0 < n < floor}
-    if not small:
-        return small
-    others = sorted(
-        (n, place) for place, n in enumerate(counts) if n >= floor and place not in small
-    )
-    for _, place in others:
-        if len(small) > 1 and sum(counts[one] for one in small) >= floor:
-            break
-        small.add(place)
-    return small
+
+def _slices(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """The same parts by other attributes."""
+    shown, withheld = _shown_parts(part, floor)
+    return {**shown, "withheld": withheld} if withheld else shown
 
 
 def _shown(counts: Sequence[int], floor: int) -> list[int | str | None]:
     away = hidden(counts, floor)
-    return [
-        n if place not in away else marker(floor) if n < floor else None
-        for place, n in enumerate(counts)
+    return [n if place not in away else marked(n, floor) for place, n in enumerate(counts)]
+
+
+def _hidden_parts(parts: Sequence[Mapping[str, Any]], count: str, floor: int) -> set[int]:
+    """The places of the parts to hide: of several groupings of the same rows, each by its `slice`."""
+    tables: dict[Axes, dict[Key, int]] = {}
+    places: dict[Node, int] = {}
+    for place, one in enumerate(parts):
+        axes = tuple(sorted(one["slice"]))
+        key = tuple(one["slice"][axis] for axis in axes)
+        tables.setdefault(axes, {})[key] = int(one[count])
+        places[axes, key] = place
+    sums: list[tuple[Axes, Axes]] = [
+        (part, whole) for part in tables for whole in ((), *tables) if set(whole) < set(part)
     ]
-
-
-def _contingency(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
-    cells = part["cells"]
-    if "scale" in part:
-        # Estimated counts: a weight under the floor's worth of rows is as small.
-        rows = [int(cell[3]) // part["scale"] for cell in cells]
-        away = {place for place, n in enumerate(rows) if n < floor}
-        kept = [
-            cell if place not in away else [*cell[:3], marker(floor), None]
-            for place, cell in enumerate(cells)
-        ]
-        return {**part, "cells": kept}
-    counts = _shown([cell[3] for cell in cells], floor)
-    return {
-        **part,
-        "cells": [[*cell[:3], n] for cell, n in zip(cells, counts, strict=True)],
-    }
-
-
-def _estimated(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
-    return {name: _contingency(one, floor) for name, one in part.items()}
-
-
-def _scores(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
-    """Scores in twenty bins; what 4,000 would tell of few rows stays away."""
-    cube = ScoreCube.from_json(part)
-    totals: dict[tuple[Any, int, int], list[Any]] = {}
-    for cell in cube.cells:
-        key = cell.group, cell.label, cell.bin * SCORE_BINS // cube.bins
-        known = totals.setdefault(key, [0, 0])
-        known[0] += cell.n
-        known[1] += cell.score_sum
-    keys = sorted(totals)
-    counts = _shown([totals[key][0] for key in keys], floor)
-    groups = _shown([one.n for one in cube.moments], floor)
-    return {
-        **part,
-        "bins": SCORE_BINS,
-        "cells": [
-            [list(key[0]), key[1], key[2], n, str(totals[key][1]) if isinstance(n, int) else None]
-            for key, n in zip(keys, counts, strict=True)
-        ],
-        "moments": [
-            [*moments[:1], n, *(moments[2:] if isinstance(n, int) else [None] * 4)]
-            for moments, n in zip(part["moments"], groups, strict=True)
-        ],
-    }
+    # A named slice is no part of a whole that others make up.
+    sums = [(part, whole) for part, whole in sums if part != ("slice",)]
+    return {places[node] for node in suppressed(tables, sums, floor)}
 
 
 def _profiles(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
@@ -162,7 +131,7 @@ def _profile(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
         away.append(least[1])
         rest += least[0]
     kept = {name: n for name, n in named.items() if name not in away}
-    other: int | str = rest if rest >= floor or not rest else marker(floor)
+    other: int | str = rest if rest >= floor or not rest else f"<{floor}"
     return {**part, "values": kept, "other": other}
 
 
@@ -190,17 +159,20 @@ def _joined(one: NumericProfile, floor: int) -> dict[str, Any]:
         "least": None,
         "most": None,
         "edges": edges,
-        "counts": counts if enough else [marker(floor)],
+        "counts": counts if enough else [f"<{floor}"],
         "sums": [str(amount) for amount in sums] if enough else [None],
         "squares": None if one.squares is None or one.n < floor else str(one.squares),
     }
 
 
-def _comparisons(part: Sequence[Mapping[str, Any]], floor: int) -> list[dict[str, Any]]:
+def public_comparisons(part: Sequence[Mapping[str, Any]], floor: int) -> list[dict[str, Any]]:
+    """Comparisons of columns without small bins, rare values and the ends of the values."""
     return [
         {
             name: _histogram(value, floor)
             if isinstance(value, Mapping) and "reference" in value and "current" in value
+            else marked(value, floor)
+            if name == "unseen" and _is_small(value, floor)
             else value
             for name, value in one.items()
         }
@@ -209,28 +181,61 @@ def _comparisons(part: Sequence[Mapping[str, Any]], floor: int) -> list[dict[str
 
 
 def _histogram(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    counts = [part["reference"], part["current"]]
     shown = {side: _shown(part[side], floor) for side in ("reference", "current")}
-    edges = list(part["edges"])
+    edges, names = list(part["edges"]), list(part.get("names", ()))
     if len(edges) == len(part["reference"]) + 1:
-        # The outermost are the smallest and the largest value: somebody's.
-        edges[0] = edges[-1] = None
-    return {**part, **shown, "edges": edges}
+        # The outermost are the smallest and the largest value, and equal bins tell them by any two.
+        edges = [None] * len(edges)
+    if names:
+        named = zip(names, *counts, strict=True)
+        names = [name if max(pair) >= floor else None for name, *pair in named]
+    return {**part, **shown, "edges": edges, "names": names}
 
 
 def _explanation(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
     """The sums of a group or slice are shown if it is large enough, and few others tell it."""
     parts = part.get("parts", ())
-    away = hidden([int(one["rows"]) for one in parts], floor)
+    away = _hidden_parts(parts, "rows", floor)
     shown = [
-        {**one, "rows": marker(floor) if one["rows"] < floor else None, "columns": None}
-        if place in away
-        else one
+        {**one, "rows": marked(one["rows"], floor), "columns": None} if place in away else one
         for place, one in enumerate(parts)
     ]
     kept = {**part, "parts": shown}
     if "proxy" in part:
-        kept["proxy"] = _without(part["proxy"], floor)
+        attributes = [_screened(one, floor) for one in part["proxy"]["attributes"]]
+        kept["proxy"] = {**part["proxy"], "attributes": attributes}
+    if "reason_codes" in part:
+        kept["reason_codes"] = _reasons(part["reason_codes"], floor)
     return kept
+
+
+def _screened(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """How well groups can be told from the inputs, without the sizes of small ones."""
+    groups = part["groups"]
+    away = hidden([int(one["n"]) for one in groups], floor)
+    counts = {"others": None, "told": None}
+    shown = [
+        {**one, **counts, "n": marked(one["n"], floor)} if place in away else one
+        for place, one in enumerate(groups)
+    ]
+    return {**part, "groups": shown, "rows": None if away else part["rows"]}
+
+
+def _reasons(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """How often a feature was a reason, if that is often."""
+    few = _is_small(part["rows"], floor)
+    first = _shown(list(part["first"].values()), floor)
+    return {
+        **part,
+        **{name: marked(part[name], floor) if few else part[name] for name in ("rows", "meant")},
+        "first": None if few else dict(zip(part["first"], first, strict=True)),
+        "any": None
+        if few
+        else {
+            name: marked(n, floor) if _is_small(n, floor) else n for name, n in part["any"].items()
+        },
+    }
 
 
 def _robustness(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
@@ -238,11 +243,9 @@ def _robustness(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
     shown = []
     for one in part["perturbations"]:
         groups = one.get("groups", ())
-        away = hidden([int(group["n"]) for group in groups], floor)
+        away = _hidden_parts(groups, "n", floor)
         kept = [
-            {**group, "n": marker(floor) if group["n"] < floor else None, "flips": None}
-            if place in away
-            else group
+            {**group, "n": marked(group["n"], floor), "flips": None} if place in away else group
             for place, group in enumerate(groups)
         ]
         shown.append({**one, "groups": kept} if groups else one)
@@ -250,13 +253,17 @@ def _robustness(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
 
 
 def _windows(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """A window of few rows, and one more that the total does not tell it, are not compared."""
+    rows = _shown([one["rows"] for one in part["windows"]], floor)
     shown = [
         {
             **one,
-            "rows": one["rows"] if one["rows"] >= floor else marker(floor),
-            "comparisons": _comparisons(one["comparisons"], floor),
+            "rows": n,
+            "comparisons": public_comparisons(one["comparisons"], floor)
+            if isinstance(n, int)
+            else None,
         }
-        for one in part["windows"]
+        for one, n in zip(part["windows"], rows, strict=True)
     ]
     return {**part, "windows": shown}
 
@@ -264,13 +271,27 @@ def _windows(part: Mapping[str, Any], floor: int) -> dict[str, Any]:
 _PARTS: Mapping[str, Callable[[Any, int], Any]] = {
     "robustness": _robustness,
     "explanation": _explanation,
-    "contingency": _contingency,
-    "estimated": _estimated,
-    "scores": _scores,
+    "slices": _slices,
     "profiles": _profiles,
-    "comparisons": _comparisons,
+    "comparisons": public_comparisons,
     "windows": _windows,
 }
+
+
+def least_compared(config: Mapping[str, Any], floor: int) -> Mapping[str, Any]:
+    """The configuration with no `minimum` of a comparison between groups under the floor."""
+    raised = dict(config)
+    least = config.get("minimum")
+    if isinstance(least, Mapping):
+        raised["minimum"] = {name: _at_least(n, floor) for name, n in least.items()}
+    search = config.get("subgroups")
+    if isinstance(search, Mapping) and "minimum" in search:
+        raised["subgroups"] = {**search, "minimum": _at_least(search["minimum"], floor)}
+    return raised
+
+
+def _at_least(n: Any, floor: int) -> Any:
+    return floor if _is_small(n, floor) else n
 
 
 def group_names(mapping: ColumnMapping) -> set[str]:
@@ -285,46 +306,84 @@ def of_groups(one: MeasurementValue, names: Collection[str]) -> bool:
     return any(name in names for name in one.slice)
 
 
+def masked_result(
+    result: CheckResult, notes: Sequence[Note], names: Collection[str], floor: int
+) -> CheckResult:
+    """What was measured, drawn and noted, without counts of people under the floor."""
+    few = {
+        (one.metric, _group(one.slice)) for one in result.measurements if _is_small(one.n, floor)
+    }
+    measurements, away = [], set()
+    for one in result.measurements:
+        reference = one.detail.get("reference")
+        if isinstance(reference, Mapping) and (one.metric, _group(reference)) in few:
+            # A ratio to the rate of a few people tells that rate.
+            away.add(f"{one.metric}_by_{'_'.join(one.slice)}")
+            one = _undefined(one, {"minimum": floor})
+        measurements.append(masked(one, names, floor))
+    plots = [masked_plot(_emptied(one) if one.name in away else one, floor) for one in result.plots]
+    return CheckResult(measurements, plots, [masked_note(one, floor) for one in notes])
+
+
+def _group(slice_: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+    return frozenset(slice_.items())
+
+
+def _emptied(plot: Plot) -> Plot:
+    """The chart with a gap for each of its values."""
+    gap = {"value": None, "lower": None, "upper": None, "reason": TOO_FEW_TO_SHOW}
+    series = [
+        {**one, "points": [{**point, **gap} for point in one["points"]]} for one in plot.series
+    ]
+    return replace(plot, series=series)
+
+
 def masked(one: MeasurementValue, names: Collection[str], floor: int) -> MeasurementValue:
     """The measurement without counts of people under the floor.
 
     Its `n` is then None and `detail.n_below` the floor. A value over so few says what each of them
-    had: it is undefined.
+    had: it is undefined, and no number stands in its detail.
     """
     if not of_groups(one, names):
         return one
-    detail = _without(one.detail, floor)
     counted = one.unit == "count" and one.value is not None and 0 < one.value < floor
     if counted and UNKNOWN not in one.slice.values():
         # How many have no value is no count of a group, and laws ask for it.
-        return replace(
-            one,
-            value=None,
-            lower=None,
-            upper=None,
-            level=None,
-            undefined_reason=TOO_FEW_TO_SHOW,
-            detail={**detail, "below": floor},
-        )
-    if one.n is None or not 0 < one.n < floor:
-        return replace(one, detail=detail)
-    detail = {**detail, "n_below": floor}
+        return _undefined(one, {**_without(one.detail, floor), "below": floor})
+    if not _is_small(one.n, floor):
+        return replace(one, detail=_without(one.detail, floor))
+    detail = {**_unnumbered(_without(one.detail, floor)), "n_below": floor}
     if one.value is None:
         return replace(one, n=None, detail=detail)
+    return replace(_undefined(one, {**detail, "minimum": floor}), n=None)
+
+
+def _undefined(one: MeasurementValue, detail: Mapping[str, Any]) -> MeasurementValue:
     return replace(
         one,
         value=None,
         lower=None,
         upper=None,
         level=None,
-        n=None,
         undefined_reason=TOO_FEW_TO_SHOW,
-        detail={**detail, "minimum": floor},
+        detail=detail,
     )
+
+
+def _unnumbered(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a figure, without what was counted for it."""
+    return {
+        name: part
+        for name, part in detail.items()
+        if name == "minimum" or isinstance(part, bool) or not isinstance(part, int | float)
+    }
 
 
 def masked_note(note: Note, floor: int) -> Note:
     """The same note without a count of people under the floor."""
+    if note.code == "fewer_reasons" and _is_small(note.counts.get("meant"), floor):
+        text = f"reasons are given for some of the fewer than {floor} rows that are meant"
+        return replace(note, text=text, counts={"meant_below": floor})
     rows = note.counts.get("rows")
     if note.code != "missing_sensitive_value" or not _is_small(rows, floor):
         return note
@@ -333,17 +392,31 @@ def masked_note(note: Note, floor: int) -> Note:
 
 
 def masked_plot(plot: Plot, floor: int) -> Plot:
-    """The same chart without values over fewer rows than the floor."""
-    return replace(
-        plot,
-        series=[
-            {
-                **series,
-                "points": [_point(point, floor) for point in series.get("points", ())],
-            }
-            for series in plot.series
-        ],
-    )
+    """The same chart without values over fewer rows than the floor, and without the ends of a column.
+
+    A point of a line lies where the rows lie: of few it is left out.
+    """
+    series = []
+    for one in plot.series:
+        points = list(one.get("points", ()))
+        if plot.kind == "line":
+            points = [point for point in points if not _is_small(point.get("n"), floor)]
+        elif plot.kind == "histogram":
+            points = _rounded_bins(points)
+        series.append({**one, "points": [_point(point, floor) for point in points]})
+    return replace(plot, series=series)
+
+
+def _rounded_bins(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Bins whose edges are rounded to a tenth of the narrowest: the outermost are somebody's value."""
+    widths = [point["to"] - point["from"] for point in points if point["to"] > point["from"]]
+    if not widths:
+        return [dict(point) for point in points]
+    digits = 1 - math.floor(math.log10(min(widths)))
+    return [
+        {**point, "from": round(point["from"], digits), "to": round(point["to"], digits)}
+        for point in points
+    ]
 
 
 def _point(point: Any, floor: int) -> Any:

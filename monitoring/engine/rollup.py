@@ -79,7 +79,8 @@ def roll_up(job: RollupJob, *, progress: Progress, libraries: Mapping[str, str])
     if documents[0]["kind"] != job.kind:
         raise Invalid(f"the cubes are of {documents[0]['kind']}", field="made_of")
     progress(0.3, "adding them up")
-    aggregates, result = summed(job.kind, documents, job.config, job.seed)
+    config = privacy.least_compared(job.config, job.floor)
+    aggregates, result = summed(job.kind, documents, config, job.seed)
     rows = sum(int(one["rows"]) for one in documents)
     known = {*_OWN, *_TOLD, *aggregates}
     left = sorted({name for one in documents for name in one if name not in known})
@@ -105,16 +106,16 @@ def roll_up(job: RollupJob, *, progress: Progress, libraries: Mapping[str, str])
     data, digest = cube.seal(document)
     shown = privacy.public(document, digest, job.floor)
     mapping = ColumnMapping.from_json(documents[0]["mapping"])
-    groups = privacy.group_names(mapping)
+    told = privacy.masked_result(result, notes, privacy.group_names(mapping), job.floor)
     progress(1.0, "done")
     return CheckOutcome(
         kind=job.kind,
         grade=min((one.grade for one in job.parts), key=GRADES.index),
         cube=data,
         cube_digest=digest,
-        measurements=[privacy.masked(one, groups, job.floor) for one in result.measurements],
-        plots=[privacy.masked_plot(one, job.floor) for one in result.plots],
-        notes=[privacy.masked_note(one, job.floor) for one in notes],
+        measurements=told.measurements,
+        plots=told.plots,
+        notes=told.notes,
         attachments=[],
         engine="rollup",
         libraries=libraries,

@@ -52,6 +52,9 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     workdir.mkdir(parents=True, exist_ok=True)
     clock = Clock(progress)
     clock("opening the data", 0.02)
+    # What a handful of people differ by from others would tell what each of them had.
+    raised = privacy.least_compared(job.config, job.floor)
+    job = replace(job, config=raised, seed=job.effective_seed())
     local = _within_reach(job, workdir)
     with sources.said(job.dataset):
         worked = import_module(f"monitoring.engine.work.{kind}").work(local, workdir, clock)
@@ -71,18 +74,20 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     if (blind := sources.blind_of(job.dataset)) is not None:
         document["blind"] = blind
     data, digest = cube.seal(document)
-    shown = privacy.public(document, digest, job.floor)
+    beside = any(one.restricted for one in worked.attachments)
+    shown = privacy.public(document, digest, job.floor, always=beside)
     groups = privacy.group_names(job.mapping)
     notes = [note for one in worked.scored for note in one.notes] + worked.result.notes
     clock("done", 1.0)
     return CheckOutcome(
+    result = privacy.masked_result(worked.result, notes, groups, job.floor)
         kind=kind,
         grade=_capped(worked.grade, job),
         cube=data,
         cube_digest=digest,
-        measurements=[privacy.masked(one, groups, job.floor) for one in worked.result.measurements],
-        plots=[privacy.masked_plot(one, job.floor) for one in worked.result.plots],
-        notes=[privacy.masked_note(one, job.floor) for one in notes],
+        measurements=result.measurements,
+        plots=result.plots,
+        notes=result.notes,
         attachments=worked.attachments,
         engine=sources.engine_of(local.dataset),
         libraries=libraries(job),

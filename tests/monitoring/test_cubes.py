@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
 from accounts.models import Role
+from audit.models import Entry
 from audit.writing import Refused
 from kernel import canonical
 from kernel.errors import Conflict, Invalid, NotFound, Unprocessable
@@ -17,6 +19,7 @@ from registry.services import grant_role
 from registry.store import open_blob, store
 from tests import factories
 from tests.monitoring import helpers
+from tests.monitoring.engine.test_small_groups import FEW, beside
 
 pytestmark = pytest.mark.django_db(transaction=True)
 API = "/api/v1"
@@ -388,3 +391,40 @@ class TestReferences:
         services.erase_cube(baseline, reason="asked", actor=administrator())
         with pytest.raises(Unprocessable):
             helpers.request(of, kind="drift", config=asked)
+
+
+class TestSmallGroups:
+    def test_nothing_that_a_run_leaves_in_the_open_counts_a_few_people(self, client):
+        """What API, pages, files and the log say of a run with seven people of one group."""
+        lines = helpers.rows(200).decode().splitlines()
+        few = [line.replace(",F,", f",{FEW},") for line in lines[1:] if ",F," in line][:7]
+        data = "\n".join([*lines, *few]).encode()
+        run = helpers.request(
+            kind="fairness",
+            data=helpers.dataset(data),
+            config={"grade": "recomputed", "conformance": True, "minimum": {"default": 1}},
+        )
+        run = executor.execute(run.pk, beat=None)
+        assert run.state == "succeeded", run.error
+        whole = json.loads(open_blob(run.cube_id).read())
+        cells = whole["contingency"]["cells"]
+        assert sum(cell[3] for cell in cells if cell[0] == [FEW]) == 7
+        person = factories.make_user(None, Role.DEVELOPER)
+        client.force_login(person)
+        bearer = {"headers": factories.bearer(person)}
+        path = f"{API}/check-runs/{run.pk}"
+        told = [client.get(f"{path}{more}", **bearer).json() for more in ("/", "/measurements/")]
+        for name in ("cube.json", "conformance.json"):
+            file = client.get(f"{path}/attachments/{name}/", **bearer)
+            told.append(json.loads(b"".join(file.streaming_content)))
+        told += [one.content for one in Entry.objects.all()]
+        for document in told:
+            assert [one for one in beside(document, FEW) if one[1]] == []
+        assert FEW in json.dumps(told)
+        assert FEW not in json.dumps([one.content for one in Entry.objects.all()])
+        page = client.get(f"/check-runs/{run.pk}/").content.decode()
+        rows = [row for row in page.split("<tr") if FEW in row]
+        assert rows
+        for row in rows:
+            cells = re.findall(r"<td[^>]*>\s*([^<]*?)\s*</td>", row)
+            assert not [one for one in cells if one.isdecimal() and one != "0"], row

@@ -46,7 +46,7 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         if Fields(job.config, "config", tuple(job.config)).flag("conformance", False):
             clock("comparing with the libraries' own figures", 0.9)
             proof, note = conformance.fairness(
-                scored.source, mapping, workdir, job.effective_seed()
+                scored.source, mapping, workdir, job.effective_seed(), job.floor
             )
             attachments.append(proof)
             result.notes.append(note)
