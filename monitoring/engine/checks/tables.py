@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kernel.errors import Invalid
 from monitoring.engine.cube import Cell, Contingency, Group
 from monitoring.engine.documents import Fields
+from monitoring.engine.results import Note
 
 MINIMUM = 30
 """Rates over fewer than this many people are `insufficient` unless the configuration says other."""
@@ -56,6 +57,28 @@ def by_group(cube: Contingency) -> dict[Group, Confusion]:
     for cell in cube.cells:
         cells.setdefault(cell.group, []).append(cell)
     return {group: confusion(cells[group]) for group in sorted(cells)}
+
+
+def one_sided(cube: Contingency) -> list[Note]:
+    """Notes that all outcomes or all decisions are alike.
+
+    Much is undefined or trivially good then, and the usual reason is a positive value in the
+    mapping that is written otherwise in the data.
+    """
+    labels: dict[int, int] = {0: 0, 1: 0}
+    decisions: dict[int, int] = {0: 0, 1: 0}
+    for cell in cube.cells:
+        for value, counted in ((cell.label, labels), (cell.prediction, decisions)):
+            if value is not None:
+                counted[value] += cell.n
+    found = []
+    for what, counted in (("outcome", labels), ("decision", decisions)):
+        rows = counted[0] + counted[1]
+        for value, word in ((1, "no"), (0, "every")):
+            if rows and not counted[value]:
+                text = f"{word} {what} equals the mapping's positive value: is it written as in the data?"
+                found.append(Note(f"one_{what}", text, {"rows": rows}))
+    return found
 
 
 @dataclass(frozen=True)

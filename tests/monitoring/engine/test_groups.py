@@ -15,6 +15,7 @@ from monitoring.engine.checks import groups
 from monitoring.engine.cube import Contingency
 from monitoring.engine.results import CheckResult
 from tests.monitoring.engine.making import (
+    data_file,
     find,
     loan_job,
     loans,
@@ -417,3 +418,28 @@ def test_a_column_of_probabilities_must_be_there(tmp_path):
 def test_joined_results_keep_both():
     one = CheckResult([])
     assert groups.joined(one, one) == one
+
+
+@pytest.mark.parametrize("kind", ["fairness", "performance"])
+def test_a_positive_value_that_never_occurs_is_said(tmp_path, kind):
+    """Else everybody is decided about rightly and alike: the accuracy is 1 and no gap is there."""
+    rng = np.random.default_rng(3)
+    columns = {
+        "paid": rng.choice(["Yes", "No"], 300),
+        "decided": rng.choice(["Yes", "No"], 300),
+        "sex": rng.choice(["f", "m"], 300),
+    }
+    path = write(tmp_path / "x.parquet", columns)
+
+    def codes(positive):
+        declared = {"label": "paid", "prediction": "decided", "sensitive": ["sex"]}
+        job = {
+            "kind": kind,
+            "dataset": data_file(path),
+            "mapping": {**declared, "positive": positive},
+            "grade": "recomputed",
+        }
+        return [one.code for one in run(job, tmp_path / positive).notes]
+
+    assert codes("yes") == ["one_outcome", "one_decision"]
+    assert codes("Yes") == []

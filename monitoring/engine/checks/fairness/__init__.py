@@ -19,6 +19,7 @@ from monitoring.engine.checks.fairness.reference import against_reference
 from monitoring.engine.checks.fairness.settings import FIELDS, Settings, read
 from monitoring.engine.checks.fairness.strata import frame_of, within_strata
 from monitoring.engine.checks.fairness.subgroups import search
+from monitoring.engine.checks.tables import one_sided
 from monitoring.engine.cube import Contingency, ScoreCube
 from monitoring.engine.cube.medians import AboveMedian
 from monitoring.engine.results import CheckResult, MeasurementValue
@@ -54,7 +55,7 @@ def measure(
     """
     attributes = [name for name in cube.attributes if name not in controls]
     settings = read(config, attributes, controls, seed)
-    found = CheckResult([])
+    found = CheckResult([], notes=one_sided(cube))
     for grouping in settings.groups.groupings:
         _grouping(cube, grouping, settings, found)
     if settings.calibration:

@@ -36,6 +36,7 @@ from monitoring.engine.checks.tables import (
     Confusion,
     GroupConfig,
     by_group,
+    one_sided,
     read_group_config,
 )
 from monitoring.engine.cube import Contingency, Group, ScoreCube
@@ -195,7 +196,7 @@ def _group_plots(
 
 
 def _notes(cube: Contingency, overall: Confusion) -> list[Note]:
-    notes = []
+    notes = one_sided(cube)
     unpredicted = cube.rows - overall.predicted
     unlabelled = overall.predicted - overall.labelled
     if unpredicted:
