@@ -162,7 +162,10 @@ def _measured(
         compared, job.config, windows=windows, samples=more.samples, seed=job.effective_seed()
     )
     result.notes.extend(more.notes)
-    aggregates = {"profiles": profiles, "comparisons": [one.to_json() for one in compared]}
+    aggregates: dict[str, Any] = {
+        "profiles": profiles,
+        "comparisons": [one.to_json() for one in compared],
+    }
     if more.windows is not None:
         aggregates["windows"] = more.windows.to_json()
     clock("reporting by evidently", 0.8)
