@@ -24,6 +24,9 @@ from monitoring.engine.sources import (
 )
 
 Progress = Callable[[float, str], None]
+_STAY = (
+    f"the rows stay in their database: more than {MOST_PULLED} of them, or none that a digest pins"
+)
 SCORE_TOLERANCE = 1e-6
 """Scores of one model by two builds of its library agree to about the precision of 32-bit floats."""
 
@@ -78,11 +81,7 @@ def open_scored(
                 if _samples(job, plain):
                     return _verify(job, data, plain, workdir, progress, field)
                 return _score(job, data, plain, workdir, progress, field)
-            refusal = Invalid(
-                f"the rows stay in their database: more than {MOST_PULLED} of them, or none that a "
-                "digest pins",
-                field=field,
-            )
+            refusal = Invalid(_STAY, field=field)
     except BaseException:
         plain.close()
         raise
@@ -252,7 +251,7 @@ def _by_endpoint(
     """Have a customer's endpoint score. It says itself which artifact it serves, so the grade stays
     that of figures which the server recomputed."""
     if not isinstance(data, DataFile):
-        raise Invalid("rows that stay in their database are not sent anywhere", field=field)
+        raise Invalid(f"no endpoint scores them: {_STAY}", field=field)
     if job.pinned is None:
         raise Invalid("an endpoint scores a pinned artifact, and there is none", field="artifact")
     home = workdir / f"endpoint-{field}"
@@ -292,7 +291,7 @@ def open_pair(
     assert comparator is not None, "the job names one"
     try:
         if not isinstance(data, DataFile):
-            raise Invalid("rows that stay in their database are scored by no model", field=field)
+            raise Invalid(_STAY, field=field)
         bare = replace(job.mapping, prediction=None, score=None)
         other = replace(
             job,

@@ -22,8 +22,10 @@ from monitoring.engine.rescoring import Progress, Scored
 from monitoring.engine.results import CheckOutcome, Grade
 from monitoring.engine.work import Clock, model_of
 
-EXPLAINED = 100_000
-"""Rows of a table that are pulled for what draws a sample from them."""
+DRAWN = ("explainability", "robustness")
+"""Checks that ask the model about rows which they draw."""
+EXPLAINED = 200_000
+"""Rows of a table that are pulled for these: as many as either may be configured to draw."""
 _ALWAYS = ("duckdb", "ibis-framework", "numpy", "scipy", "pyarrow")
 _BY_KIND = {
     "performance": (),
@@ -50,11 +52,11 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     if kind not in KINDS or kind != job.kind:
         raise Invalid(f"expected one of {', '.join(KINDS)}", field="kind")
     workdir.mkdir(parents=True, exist_ok=True)
-    clock = Clock(progress)
-    clock("opening the data", 0.02)
     # What a handful of people differ by from others would tell what each of them had.
     raised = privacy.least_compared(job.config, job.floor)
     job = replace(job, config=raised, seed=job.effective_seed())
+    clock = Clock(progress)
+    clock("opening the data", 0.02)
     local = _within_reach(job, workdir)
     with sources.said(job.dataset):
         worked = import_module(f"monitoring.engine.work.{kind}").work(local, workdir, clock)
@@ -107,16 +109,21 @@ def _sandbox(scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _within_reach(job: CheckJob, workdir: Path) -> CheckJob:
-    """The same job with a table's rows pulled into files, if its model is to be scored on them."""
-    if job.grade != "re-performed" or job.artifact is None or job.input_spec is None:
+    """The same job with a table's rows pulled into files, if some model is to be asked about them."""
+    drawn = job.kind in DRAWN
+    scored = job.grade == "re-performed" and job.artifact is not None and job.input_spec is not None
+    elsewhere = job.scoring_endpoint is not None or job.comparator is not None
+    if job.kind in ("data_quality", "oversight") or not (drawn or scored or elsewhere):
         return job
-    if job.kind in ("data_quality", "oversight"):
-        return job
-    sample = EXPLAINED if job.kind in ("explainability", "robustness") else None
-    dataset = sources.localized(job.dataset, workdir, sample=sample)
+    if drawn and not job.dataset.pinned:
+        raise Invalid(
+            f"{job.kind} draws rows by their digests, and none pins those of this dataset",
+            field="dataset",
+        )
+    dataset = sources.localized(job.dataset, workdir, sample=EXPLAINED if drawn else None)
     reference = job.reference
     if reference is not None:
-        reference = sources.localized(reference, workdir, field="reference", sample=sample)
+        reference = sources.localized(reference, workdir, field="reference")
     # What is pulled has a digest of its own; the seed derives from what the data are.
     return replace(job, dataset=dataset, reference=reference, seed=job.effective_seed())
 

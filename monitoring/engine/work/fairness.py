@@ -28,7 +28,7 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
     clock("scoring the model", 0.05)
     scored = open_scored(job, job.dataset, workdir, clock.between(0.05, 0.6))
     try:
-        if not scored.model and job.mapping.prediction is None:
+        if scored.predictions is None and job.mapping.prediction is None:
             raise Invalid("fairness needs decisions", field="mapping.prediction")
         if own is None:
             counts = cube.contingency(scored.source, mapping)
