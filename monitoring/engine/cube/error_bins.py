@@ -95,7 +95,7 @@ def bin_of_size(size: "ir.Value") -> "ir.Value":
     import ibis
 
     kept = ibis.greatest(size, 2.0**_LEAST)
-    guess = kept.log2().floor().cast("int32")
+    guess = (kept.ln() / math.log(2)).floor().cast("int32")
     part = kept * (ibis.literal(2.0) ** (-guess).cast("float64"))
     power = guess + ibis.ifelse(part < 1, -1, ibis.ifelse(part >= 2, 1, 0))
     part = ibis.ifelse(part < 1, part * 2, ibis.ifelse(part >= 2, part / 2, part))

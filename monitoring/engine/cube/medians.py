@@ -121,6 +121,8 @@ def above_median(source: Source, mapping: ColumnMapping) -> AboveMedian:
     Raises:
         Invalid: there is no column of scores.
     """
+    import ibis
+
     score = score_of(source, mapping)
     if score is None:
         raise Invalid("the scoring mode needs scores", field="mapping.score")
@@ -131,7 +133,7 @@ def above_median(source: Source, mapping: ColumnMapping) -> AboveMedian:
     table = table.filter(table.score.notnull(), ~table.score.isnan())
     names = tuple(one.name for one in mapping.sensitive)
     told = table.agg(
-        values=table.score.nunique(), endless=table.score.isinf().cast("int64").sum()
+        values=table.score.nunique(), endless=ibis.ifelse(table.score.isinf(), 1, 0).sum()
     ).to_pyarrow().to_pylist()[0]  # fmt: skip
     if told["values"] <= MOST_VALUES and not told["endless"]:
         by_value = table.group_by([*columns, "score"]).agg(n=table.count())
@@ -144,7 +146,7 @@ def above_median(source: Source, mapping: ColumnMapping) -> AboveMedian:
         )
     median = float(table.agg(median=table.score.median()).to_pyarrow().to_pylist()[0]["median"])
     counted = table.group_by(list(columns)).agg(
-        above=(table.score > median).cast("int64").sum(), n=table.count()
+        above=ibis.ifelse(table.score > median, 1, 0).sum(), n=table.count()
     )
     cells = [
         (tuple(row[name] for name in columns), int(row["above"]), int(row["n"]))

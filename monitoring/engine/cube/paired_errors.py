@@ -12,10 +12,12 @@ from monitoring.engine.cube.regression import finite
 from monitoring.engine.cube.sums import (
     BITS,
     added,
+    brought,
     limbs,
     of_units,
     power_of_two,
     read_limbs,
+    squared,
     units,
 )
 from monitoring.engine.mapping import ColumnMapping
@@ -112,11 +114,12 @@ def paired_errors(source: Source, mapping: ColumnMapping) -> PairedErrors:
     if most is None:
         raise Invalid("no row has an outcome and a prediction of both", field="config.compare_with")
     unit = power_of_two(most)
-    table = table.mutate(a=table.a * 2.0**-unit, b=table.b * 2.0**-unit)
-    table = table.mutate(d=table.b - table.a, a2=table.a * table.a, b2=table.b * table.b)
+    table = table.mutate(a=brought(table.a, unit), b=brought(table.b, unit))
+    table = table.mutate(a2=squared(table.a), b2=squared(table.b))
     parts = {
-        "a": table.a, "b": table.b, "d2": table.d * table.d, "a2": table.a2, "b2": table.b2,
-        "a4": table.a2 * table.a2, "b4": table.b2 * table.b2, "a2b2": table.a2 * table.b2,
+        "a": table.a, "b": table.b, "d2": squared(table.b - table.a), "a2": table.a2,
+        "b2": table.b2, "a4": squared(table.a2), "b4": squared(table.b2),
+        "a2b2": table.a2 * table.b2,
     }  # fmt: skip
     wanted = {key: one for name in SUMS for key, one in limbs(name, parts[name]).items()}
     summed = table.group_by([*columns] or [table.a.isnull().name("all")]).agg(

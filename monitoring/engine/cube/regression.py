@@ -18,10 +18,12 @@ from monitoring.engine.cube.expressions import SCORE, Group, group_of
 from monitoring.engine.cube.sums import (
     BITS,
     added,
+    brought,
     limbs,
     of_units,
     power_of_two,
     read_limbs,
+    squared,
     units,
 )
 from monitoring.engine.mapping import ColumnMapping
@@ -232,15 +234,13 @@ def regression_cube(source: Source, mapping: ColumnMapping) -> tuple[RegressionC
     bins = error_bins(names, table)
     groups = [f"group_{place}" for place in range(len(mapping.sensitive))]
     table = table.mutate(
-        y=(table.y - frame.middle) * 2.0**-frame.power, e=table.e * 2.0**-frame.unit
+        y=brought(table.y - frame.middle, frame.power), e=brought(table.e, frame.unit)
     )
-    y, e = table.y, table.e
-    table = table.mutate(square=e * e, worth=y * y)
-    y, e, square, worth = table.y, table.e, table.square, table.worth
+    table = table.mutate(e2=squared(table.e), y2=squared(table.y))
     parts = {
-        "e": e, "size": e.abs(), "e2": square, "e4": square * square,
-        "y": y, "y2": worth, "y3": worth * y, "y4": worth * worth,
-        "e2y": square * y, "e2y2": square * worth,
+        "e": table.e, "size": table.e.abs(), "e2": table.e2, "e4": squared(table.e2),
+        "y": table.y, "y2": table.y2, "y3": table.y2 * table.y, "y4": squared(table.y2),
+        "e2y": table.e2 * table.y, "e2y2": table.e2 * table.y2,
     }  # fmt: skip
     wanted = {key: one for name in SUMS for key, one in limbs(name, parts[name]).items()}
     summed = table.group_by(groups or [table.y.isnull().name("all")]).agg(n=table.count(), **wanted)

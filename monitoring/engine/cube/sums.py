@@ -33,6 +33,24 @@ def power_of_two(most: float) -> int:
     return max(LEAST_POWER, exponent - 1 if part == 0.5 else exponent)
 
 
+def brought(value: "ir.Value", power: int) -> "ir.Value":
+    """A number over 2**`power`; what lies under the last unit is nothing.
+
+    PostgreSQL refuses a product that is too small for a float, so that products of what this gives,
+    and of `squared`, must not be.
+    """
+    import ibis
+
+    least = math.ldexp(1.0, max(power - BITS - 1, LEAST_POWER))
+    return ibis.ifelse(value.abs() < least, 0.0, value * 2.0**-power)
+
+
+def squared(value: "ir.Value") -> "ir.Value":
+    import ibis
+
+    return ibis.ifelse(value.abs() < 2.0 ** -(_LIMB + 1), 0.0, value * value)
+
+
 def limbs(name: str, value: "ir.Value") -> dict[str, "ir.Value"]:
     """Two aggregations whose results `read_limbs` puts together: the sum of values in [-1, 1].
 

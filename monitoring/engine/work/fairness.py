@@ -36,7 +36,9 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         else:
             aggregates, result = _measured(replace(job, config=own), scored.source, clock)
         estimated = {
-            one.name: cube.estimated_contingency(scored.source, mapping, one)
+            one.name: cube.estimated_contingency(
+                scored.source, mapping, one, apart.measured_with(one.name, mapping)
+            )
             for one in mapping.proxied
         }
         if estimated:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,13 +36,18 @@ DECLARED = {"task": "regression", "label": "y", "prediction": "p", "sensitive": 
 ABSOLUTE, SQUARED = "mean_absolute_error_gain", "root_mean_squared_error_gain"
 
 
+def opened(home, columns, name="x.parquet"):
+    """The other model's answers `q` stand where the service puts them beside the rows."""
+    source = source_of(write(home / name, columns), home)
+    return replace(source, table=source.table.mutate(**{OTHER_SCORE: source.table.q}))
+
+
 def paired(home, columns, name="x.parquet"):
-    return paired_errors(source_of(write(home / name, columns), home), mapping(**DECLARED))
+    return paired_errors(opened(home, columns, name), mapping(**DECLARED))
 
 
 def measured(home, columns, **config):
-    declared = mapping(**DECLARED)
-    source = source_of(write(home / "x.parquet", columns), home)
+    declared, source = mapping(**DECLARED), opened(home, columns)
     sums, bins = regression_cube(source, declared)
     pairs = paired_errors(source, declared)
     return measure_regression(sums, None, config, 1, bins=bins, paired=pairs)
@@ -53,7 +59,7 @@ def drawn(rows=400, seed=6):
     return {
         "y": y,
         "p": y + shared + rng.normal(0, 20, rows),
-        OTHER_SCORE: y + shared + rng.normal(15, 60, rows),
+        "q": y + shared + rng.normal(15, 60, rows),
         "g": rng.choice(["a", "b"], rows),
     }
 
@@ -63,7 +69,7 @@ def test_gains_are_differences_of_the_errors_with_paired_intervals(tmp_path):
     found = measured(tmp_path, columns)
     for about in ({}, {"g": "a"}):
         rows = columns["g"] == "a" if about else np.ones(400, bool)
-        a, b = (np.abs(columns[name] - columns["y"])[rows] for name in ("p", OTHER_SCORE))
+        a, b = (np.abs(columns[name] - columns["y"])[rows] for name in ("p", "q"))
         gain = find(found, ABSOLUTE, **about)
         assert gain.value == pytest.approx((b - a).mean(), rel=1e-12)
         test = stats.ttest_rel(b, a).confidence_interval(0.95)
@@ -85,7 +91,7 @@ def test_gains_are_differences_of_the_errors_with_paired_intervals(tmp_path):
 
 def test_a_model_gains_nothing_over_itself_and_few_rows_are_insufficient(tmp_path):
     columns = drawn(60)
-    columns[OTHER_SCORE] = columns["p"]
+    columns["q"] = columns["p"]
     found = measured(tmp_path, columns)
     for metric in (ABSOLUTE, SQUARED):
         gain = find(found, metric)
@@ -98,7 +104,7 @@ def test_a_model_gains_nothing_over_itself_and_few_rows_are_insufficient(tmp_pat
 
 def test_rows_that_one_of_them_has_no_number_for_are_in_neithers_favour(tmp_path):
     columns = {"y": [1.0, 2.0, 3.0], "p": [1.5, 2.5, np.nan], "g": ["a"] * 3}
-    columns[OTHER_SCORE] = [2.0, np.inf, 3.0]
+    columns["q"] = [2.0, np.inf, 3.0]
     found = measured(tmp_path, columns, minimum={"default": 1})
     gain = find(found, ABSOLUTE)
     assert (gain.value, gain.n, gain.lower) == (0.5, 1, None)
@@ -119,7 +125,7 @@ def test_pairs_of_days_add_up(tmp_path_factory, days):
 
     def counted(rows, name):
         y, p, other, g = (list(column) for column in zip(*rows, strict=True))
-        return paired(home, {"y": y, "p": p, OTHER_SCORE: other, "g": g}, name)
+        return paired(home, {"y": y, "p": p, "q": other, "g": g}, name)
 
     whole = counted([row for day in days for row in day], "all.parquet")
     parts = [counted(day, f"{place}.parquet") for place, day in enumerate(days)]

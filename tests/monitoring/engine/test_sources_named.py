@@ -3,6 +3,7 @@ a file."""
 
 import datetime
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -13,6 +14,11 @@ import pytest
 
 from kernel.errors import Conflict, Invalid, Unavailable, Unprocessable
 from monitoring.engine import cube, rows
+from monitoring.engine.cube import medians
+from monitoring.engine.cube.medians import above_median
+from monitoring.engine.cube.paired import OTHER_SCORE
+from monitoring.engine.cube.paired_errors import paired_errors
+from monitoring.engine.cube.regression import regression_cube
 from monitoring.engine.sources import (
     DataTable,
     EngineLimits,
@@ -160,6 +166,28 @@ def test_the_cubes_of_a_table_are_those_of_the_file(warehouse, table, tmp_path):
         scored = cube.score_cube(source, declared).to_json()
         repeated = rows.repeated(source, ["sex", "level", "Age"])
         seals.append((cube.seal(counted), cube.seal(scored), repeated))
+        source.close()
+    assert seals[0] == seals[1]
+
+
+def test_sums_and_bins_of_a_table_are_those_of_the_file(warehouse, table, tmp_path, monkeypatch):
+    """Numbers of every size, whose squares are too small for a float of PostgreSQL."""
+    monkeypatch.setattr(medians, "MOST_VALUES", 100)
+    numbers = mapping(task="regression", label="income", prediction="debt", sensitive=["sex"])
+    proxy = {"version": "0190a0b0-0000-7000-8000-000000000001", "columns": {"A": "score"}}
+    crossed = {"name": "race", "state": "proxied", "proxy": proxy}
+    decided = mapping(**{**MAPPED, "score": "level", "sensitive": ["sex", crossed]})
+    seals = []
+    for source in (source_of(warehouse[1], tmp_path), opened(table, tmp_path)):
+        pair = replace(source, table=source.table.mutate(**{OTHER_SCORE: source.table.score}))
+        near = mapping(task="regression", label="score", prediction="score")
+        found = [*regression_cube(source, numbers), *regression_cube(source, near)]
+        found += [paired_errors(pair, numbers), above_median(source, decided)]
+        found.append(above_median(source, replace(decided, score="income")))
+        found.append(
+            cube.estimated_contingency(source, decided, decided.proxied[0], decided.sensitive)
+        )
+        seals.append([cube.seal(one.to_json()) for one in found])
         source.close()
     assert seals[0] == seals[1]
 

@@ -12,6 +12,9 @@ import pytest
 
 from monitoring.engine import cube, rows
 from monitoring.engine.checks import performance
+from monitoring.engine.cube.paired import OTHER_SCORE
+from monitoring.engine.cube.paired_errors import paired_errors
+from monitoring.engine.cube.regression import regression_cube
 from tests.monitoring.engine.making import loans, mapping, source_of, write
 
 MAPPED = {
@@ -90,6 +93,20 @@ def test_scores_are_equal_and_logarithms_to_1e_12(both):
         for name in ("log", "log_2"):
             gap = abs(getattr(one, name) - getattr(other, name)) / one.n
             assert gap <= Decimal("1e-12")
+
+
+def test_sums_and_bins_of_numbers_are_equal(both):
+    declared = mapping(task="regression", label="income", prediction="debt", sensitive=["sex"])
+    sums, bins = zip(*(regression_cube(one, declared) for one in both), strict=True)
+    assert sums[0] == sums[1]
+    assert bins[0] == bins[1]
+    pairs = [
+        paired_errors(
+            replace(one, table=one.table.mutate(**{OTHER_SCORE: one.table.score})), declared
+        )
+        for one in both
+    ]
+    assert pairs[0] == pairs[1]
 
 
 def test_figures_are_equal_to_1e_12(both):
