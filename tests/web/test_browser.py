@@ -127,6 +127,21 @@ def test_areas_open_from_the_menu_on_a_narrow_screen(
     assert browser.run(shown) is True
 
 
+def test_of_several_places_only_the_fields_of_the_chosen_one_show(
+    site: tuple[Scene, str], browser: browsers.Browser
+) -> None:
+    scene, url = site
+    enter(browser, client_of(scene.world.developer), url)
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.open(f"{url}/datasets/register/")
+    shown = "document.querySelector('[name=file]').checkVisibility()"
+    assert browser.run(shown) is True
+    browser.run("document.querySelector('[name=way][value=digest]').click()")
+    assert browser.run(shown) is False
+    assert browser.run("document.querySelector('[name=digest]').checkVisibility()") is True
+    assert browser.said == []
+
+
 def test_a_signature_from_the_keyboard_to_the_record(
     site: tuple[Scene, str], browser: browsers.Browser
 ) -> None:

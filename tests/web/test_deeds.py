@@ -204,6 +204,9 @@ def test_an_outsider_writes_to_nothing_that_is_not_theirs(scene: Scene) -> None:
         f"/check-runs/{scene.queued.pk}/cancel/",
         f"/check-runs/{scene.run.pk}/retry/",
         f"/monitoring/monitors/{scene.monitor.pk}/arm/",
+        f"/monitoring/monitors/{scene.monitor.pk}/roll-up/",
+        f"/models/{model}/not-collected/",
+        f"/datasets/{scene.run.dataset_id}/content/",
     ):
         assert client.post(path, {}).status_code == 404, path
 

@@ -48,6 +48,7 @@ def test_writes_answer_no_get(scene: Scene) -> None:
         f"/check-runs/{scene.queued.pk}/cancel/",
         f"/check-runs/{scene.run.pk}/retry/",
         f"/monitoring/monitors/{scene.monitor.pk}/arm/",
+        f"/datasets/{scene.run.dataset_id}/content/",
         f"/monitoring/breaches/{scene.breach.pk}/resolve/",
         f"/incidents/{scene.incident.pk}/classify/",
         f"/incidents/{scene.incident.pk}/dismiss/",
