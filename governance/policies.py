@@ -82,7 +82,11 @@ class MonitorLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyMonitor:
-    """A check that runs on production data by itself. `effect`: what a breach does at once."""
+    """A check that runs on production data by itself. `effect`: what a breach does at once.
+
+    `source`: the batches that are sent, or the table that the version names as its production data, of
+    which each window is counted again as the next `recheck` end.
+    """
 
     name: str
     check: Check
@@ -94,6 +98,8 @@ class PolicyMonitor:
     silent_after_windows: int | None = 3
     window: str = windows.BATCH
     wait_hours: float = 0.0
+    source: Literal["batches", "production"] = "batches"
+    recheck: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def limits_json(self) -> list[dict[str, Any]]:
@@ -239,6 +245,13 @@ def _monitor_problems(monitor: PolicyMonitor, path: str) -> Iterator[tuple[str, 
         yield f"{path}.window", f"expected one of {', '.join(windows.WINDOWS)}"
     if not 0 <= monitor.wait_hours <= 366 * 24:
         yield f"{path}.wait_hours", "expected 0 or more, up to a year"
+    if monitor.source == "production" and monitor.window == windows.BATCH:
+        yield f"{path}.window", "a table is cut by time: name a stretch, as day or week"
+    if monitor.recheck is not None:
+        if monitor.source == "batches":
+            yield f"{path}.recheck", "only windows of a table are counted again"
+        elif not 0 <= monitor.recheck <= windows.MOST_RECHECKS:
+            yield f"{path}.recheck", f"expected 0 to {windows.MOST_RECHECKS}"
     seen = []
     for index, limit in enumerate(monitor.limits):
         here = f"{path}.limits[{index}]"

@@ -15,6 +15,8 @@ from kernel.errors import Invalid
 BATCH: Final = "batch"
 _HOURS: Final = (1, 2, 3, 4, 6, 8, 12)
 WINDOWS: Final = (BATCH, *(f"{hours}h" for hours in _HOURS), "day", "week", "month")
+MOST_RECHECKS: Final = 31
+"""How many windows later one of a source may still be counted again."""
 _DAY: Final = timedelta(days=1)
 
 

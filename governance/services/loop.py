@@ -18,7 +18,7 @@ from governance.services.findings import start_finding
 from governance.services.incidents import start_incident
 from governance.services.retraining import answer_requests, start_request
 from governance.services.suspensions import start_suspension
-from kernel.errors import Conflict, CountersignError
+from kernel.errors import Conflict, CountersignError, Unprocessable
 from monitoring import configs
 from monitoring.metrics import titled
 from monitoring.models import Breach, Monitor
@@ -70,6 +70,8 @@ def _begin(approval: Approval, wanted: PolicyMonitor, at: datetime, actor: Actor
         silent_after_windows=wanted.silent_after_windows,
         window=wanted.window,
         wait_seconds=int(wanted.wait_hours * 3600),
+        source=production_of(approval.version) if wanted.source == "production" else None,
+        recheck=wanted.recheck,
         effect=wanted.effect,
         at=at,
         actor=actor,
@@ -90,6 +92,27 @@ def reference_of(version: ModelVersion, kind: str) -> Dataset | None:
         if linked is not None:
             return linked.dataset
     return None
+
+
+def production_of(version: ModelVersion) -> Dataset:
+    """The table that a version names as its production data, whose rows no digest pins.
+
+    Raises:
+        Unprocessable: it names none, or several.
+    """
+    found = DatasetUse.objects.select_related("dataset").filter(
+        version=version,
+        purpose=DatasetUse.Purpose.PRODUCTION,
+        dataset__digest_of=Dataset.DigestOf.RELATION,
+    )
+    tables = [one.dataset for one in found[:2]]
+    if len(tables) != 1:
+        raise Unprocessable(
+            f"the version names {'several tables' if tables else 'no table'} as its production data; "
+            "it takes one dataset of that purpose whose relation is registered with pinned false",
+            field="source",
+        )
+    return tables[0]
 
 
 def react_to_breach(entry: Entry) -> None:

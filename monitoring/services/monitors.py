@@ -294,8 +294,8 @@ def _check_source(
     errors = {}
     if source is None:
         return {} if recheck is None else {"recheck": "only windows of a source are counted again"}
-    if recheck is not None and not 0 <= recheck <= sources.MOST_RECHECKS:
-        errors["recheck"] = f"expected a whole number from 0 to {sources.MOST_RECHECKS}"
+    if recheck is not None and not 0 <= recheck <= windows.MOST_RECHECKS:
+        errors["recheck"] = f"expected a whole number from 0 to {windows.MOST_RECHECKS}"
     if source.location is None or "source" not in source.location:
         errors["source"] = (
             f"dataset {source.name} is a file, to which no row is added; name a table or query of a "

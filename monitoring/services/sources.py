@@ -25,8 +25,6 @@ from registry.services import lock_version, tick
 if TYPE_CHECKING:
     from registry.models import Dataset
 
-MOST_RECHECKS = 31
-"""How many windows later one may still be counted again."""
 _MOST_AGAIN = 100
 """How many windows of a monitor are asked about again in one turn."""
 _UNDER_WAY = (CheckRun.State.QUEUED, CheckRun.State.RUNNING)

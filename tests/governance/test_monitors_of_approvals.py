@@ -13,7 +13,7 @@ from registry import services
 from registry.models import DatasetUse
 from tests import factories
 from tests.governance import world as worlds
-from tests.monitoring import helpers
+from tests.monitoring import helpers, lakes
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +121,31 @@ def test_reference_data_go_before_those_it_was_trained_on(world):
     assert loop.reference_of(world.version, "performance") is None
 
 
+def test_a_policy_has_the_versions_production_table_watched(world, tmp_path, monkeypatch):
+    lakes.Lake(tmp_path, monkeypatch)
+    source = world.policy.source.replace("wait_hours: 6", "source: production\n    recheck: 2")
+    source = source.replace("silent_after_days: 2", "silent_after_days: 8")
+    services.declare_columns(
+        world.version.model, lakes.COLUMNS, actor=factories.actor_of(world.owner)
+    )
+    for purpose in (DatasetUse.Purpose.TRAINING, DatasetUse.Purpose.PRODUCTION):
+        DatasetUse.objects.create(version=world.version, dataset=helpers.dataset(), purpose=purpose)
+    world.refresh()
+    approval = worlds.approve(world)
+    with pytest.raises(Conflict) as error:
+        start(approval, source)
+    assert "names no table as its production data" in error.value.detail
+    assert not Monitor.objects.exists()
+    table = lakes.dataset()
+    DatasetUse.objects.create(
+        version=world.version, dataset=table, purpose=DatasetUse.Purpose.PRODUCTION
+    )
+    fairness, drift = start(approval, source)
+    assert (fairness.source, fairness.recheck, fairness.config["grade"]) == (table, 2, "recomputed")
+    assert (drift.source, drift.recheck) == (None, 0)
+    assert start(approval, source) == [fairness, drift]
+
+
 def test_outside_a_write_nothing_starts(world):
     with pytest.raises(RuntimeError):
         loop.start_monitors(
@@ -134,11 +159,16 @@ def test_outside_a_write_nothing_starts(world):
         ("window: fortnight", "monitors[0].window"),
         ("wait_hours: -1", "monitors[0].wait_hours"),
         ("silent_after_windows: 0", "monitors[0].silent_after_windows"),
+        ("source: elsewhere", "monitors[0].source"),
+        ("recheck: 1", "monitors[0].recheck"),
+        ("source: production\n    recheck: 32", "monitors[0].recheck"),
+        ("source: production\n    window: batch", "monitors[0].window"),
     ],
 )
 def test_a_window_that_is_none_is_named(world, line, field):
-    known = {"window": "window: week", "wait_hours": "wait_hours: 6"}
-    old = known.get(line.split(":")[0], "silent_after_windows: 2")
+    known = {"window": "window: week", "silent_after_windows": "silent_after_windows: 2"}
+    old = "window: week" if "window: batch" in line else known.get(line.split(":")[0])
+    old = old or "wait_hours: 6"
     with pytest.raises(Invalid) as error:
         parse(world.policy.source.replace(old, line))
     assert field in error.value.fields
