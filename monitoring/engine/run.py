@@ -80,9 +80,9 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     shown = privacy.public(document, digest, job.floor, always=beside)
     groups = privacy.group_names(job.mapping)
     notes = [note for one in worked.scored for note in one.notes] + worked.result.notes
+    result = privacy.masked_result(worked.result, notes, groups, job.floor)
     clock("done", 1.0)
     return CheckOutcome(
-    result = privacy.masked_result(worked.result, notes, groups, job.floor)
         kind=kind,
         grade=_capped(worked.grade, job),
         cube=data,
