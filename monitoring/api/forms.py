@@ -108,7 +108,7 @@ class MonitorRequest(_Watched):
     With a `source` windows are cut from its rows by the mapping's time; else they hold the batches sent.
     """
 
-    source = StrictCharField(
+    source = StrictCharField(  # type: ignore[assignment]
         required=False,
         allow_null=True,
         help_text="name or digest of a dataset: a table or query whose rows no digest pins",
@@ -322,7 +322,7 @@ _WATCHED = [
 
 class MonitorShown(_Placed, serializers.ModelSerializer[Monitor]):
     reference = _Dataset()
-    source = _Dataset()
+    source = _Dataset()  # type: ignore[assignment]
     effect_note = serializers.SerializerMethodField()
 
     def get_effect_note(self, monitor: Monitor) -> str:

@@ -144,7 +144,7 @@ def ask_again(window: Window, *, seen_at: datetime, actor: Actor) -> CheckRun | 
     monitor = (
         Monitor.objects.select_for_update(of=("self",))
         .select_related("use", "environment", "reference", "source")
-        .get(pk=window.monitor_id)
+        .get(pk=window.monitor.pk)
     )
     monitor.version = version
     window = Window.objects.select_related("run", "recheck_run").get(pk=window.pk)

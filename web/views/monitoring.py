@@ -1,5 +1,6 @@
 """Production: monitors, the batches that came, and the limits that were passed."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import (
@@ -47,7 +48,7 @@ STATES = (
 """What a monitor can be found to be, worst first."""
 
 
-def _watching(request: HttpRequest) -> QuerySet[Monitor]:
+def _watching(request: HttpRequest) -> QuerySet[Any]:
     """The monitors that this person may read, each with its state, when it last ran, and its breaches."""
     of_it = Breach.objects.filter(monitor=OuterRef("pk"), resolved_at=None)
     runs = CheckRun.objects.filter(monitor=OuterRef("pk"), finished_at__isnull=False)
@@ -149,7 +150,8 @@ def _show_monitor(
         "breaches": row.breaches.all()[:50],
         "note": selectors.effect_note(row) if row.until is None else "",
         "backtests": _backtests_of(row)[:5],
-        "may_see_source": visible_datasets(actor_of(request)).filter(pk=row.source_id).exists(),
+        "may_see_source": row.source is not None
+        and visible_datasets(actor_of(request)).filter(pk=row.source.pk).exists(),
         "may_arm": can(actor_of(request), "monitor.manage", row),
         "problem": problem,
     }
