@@ -1,14 +1,17 @@
 """Coverage of performance's intervals, formed by the check itself from cubes of drawn rows."""
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy import integrate, stats
 
-from bench.checks.coverage import register
+from bench.checks.coverage import BOUNDS, register
 from monitoring.engine.checks import performance
 from monitoring.engine.checks.performance import Compared
 from monitoring.engine.checks.performance.regression import ranks_wanted
@@ -27,6 +30,7 @@ from monitoring.engine.cube.paired_errors import PairedErrors, PairedErrorSums
 from monitoring.engine.cube.regression import SUMS, Frame, RegressionCube, ResidualSums
 from monitoring.engine.cube.scores import LOG_FLOOR, SCORE_BINS
 from monitoring.engine.cube.sums import units
+from monitoring.engine.results import CheckResult
 from monitoring.engine.statistics import Interval
 
 Rng = np.random.Generator
@@ -36,10 +40,29 @@ CELLS = (0.12, 0.06, 0.74, 0.08)
 COSTS = {"false_positive": 20, "false_negative": 200, "true_positive": -50}
 
 
-def _interval(result, metric: str) -> Interval:
-    found = next(one for one in result.measurements if one.metric == metric)
-    assert found.lower is not None, f"{metric} has no interval"
-    return Interval(found.lower, found.upper)
+def told(
+    source: str,
+    drawn: Callable[[Rng, int], CheckResult],
+    truths: Mapping[str, float],
+    bounds: tuple[float, float] = BOUNDS,
+    why: str = "",
+) -> None:
+    """A case for each metric whose truth is given, read off the same results of drawn data."""
+
+    @cache
+    def found(run: int) -> Mapping[str, Interval]:
+        result = drawn(np.random.default_rng([run, *source.encode()]), run)
+        return {
+            one.metric: Interval(one.lower, one.upper)
+            for one in result.measurements
+            if one.lower is not None
+        }
+
+    for metric, truth in truths.items():
+
+        @register(metric, source, truth, bounds=bounds, why=why, source=source)
+        def draw(rng: Rng, run: int, metric: str = metric) -> Interval:
+            return found(run)[metric]
 
 
 def _table(counts) -> Contingency:
@@ -48,25 +71,29 @@ def _table(counts) -> Contingency:
     return Contingency((), tuple(Cell((), label, decided, n) for (label, decided), n in pairs if n))
 
 
-def _decided(metric: str):
-    def draw(rng: Rng, seed: int) -> Interval:
-        table = _table(rng.multinomial(400, CELLS))
-        config = {"costs": COSTS} if metric == "expected_cost" else {}
-        return _interval(performance.measure(table, None, config, seed), metric)
-
-    return draw
-
-
 tp, fp, tn, fn = CELLS
-for name, truth in {
+DECIDED = {
+    "accuracy": tp + tn,
+    "precision": tp / (tp + fp),
+    "recall": tp / (tp + fn),
+    "specificity": tn / (tn + fp),
+    "selection_rate": tp + fp,
+    "base_rate": tp + fn,
     "f1": 2 * tp / (2 * tp + fp + fn),
     "balanced_accuracy": (tp / (tp + fn) + tn / (tn + fp)) / 2,
     "matthews_correlation": (tp * tn - fp * fn)
     / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)),
     "negative_predictive_value": tn / (tn + fn),
     "expected_cost": 20 * fp + 200 * fn - 50 * tp,
-}.items():
-    register(name, "400 rows, a fifth positive", truth)(_decided(name))
+}
+for _rows in (400, 2_000):
+    told(
+        f"{_rows:,} rows, a fifth positive",
+        lambda rng, run, n=_rows: performance.measure(
+            _table(rng.multinomial(n, CELLS)), None, {"costs": COSTS}, run
+        ),
+        DECIDED,
+    )
 
 
 # Scores
@@ -104,18 +131,17 @@ def _precision_of(share: float, apart: float) -> float:
     return integrate.quad(at, -8, 10, limit=200)[0]
 
 
-def _scored(metric: str, drawn=_binormal):
-    def draw(rng: Rng, seed: int) -> Interval:
-        label, score = drawn(rng)
-        return _interval(performance.measure(NOBODY, score_cube(label, score), {}, seed), metric)
-
-    return draw
+def _scored(drawn: Callable[[Rng], tuple[Any, Any]]) -> Callable[[Rng, int], CheckResult]:
+    return lambda rng, run: performance.measure(NOBODY, score_cube(*drawn(rng)), {}, run)
 
 
-AREA = float(stats.norm.cdf(1.2 / math.sqrt(2)))
-register("auc", "400 rows, a fifth positive", AREA)(_scored("auc"))
-register("average_precision", "400 rows, a fifth positive", _precision_of(0.2, 1.2))(
-    _scored("average_precision")
+told(
+    "400 rows with scores, a fifth positive",
+    _scored(_binormal),
+    {
+        "auc": float(stats.norm.cdf(1.2 / math.sqrt(2))),
+        "average_precision": _precision_of(0.2, 1.2),
+    },
 )
 
 
@@ -128,38 +154,83 @@ def _mean(function) -> float:
     return integrate.quad(lambda p: function(p) * stats.beta.pdf(p, 2, 3), 0, 1)[0]
 
 
-for name, truth in {
-    "brier_score": _mean(lambda p: p * (1 - p)),
-    "log_loss": _mean(lambda p: -p * math.log(p) - (1 - p) * math.log(1 - p) if 0 < p < 1 else 0),
-    "calibration_bias": 0.0,
-}.items():
-    register(name, "400 rows, calibrated scores", truth)(_scored(name, _calibrated))
+told(
+    "400 rows, calibrated scores",
+    _scored(_calibrated),
+    {
+        "brier_score": _mean(lambda p: p * (1 - p)),
+        "log_loss": _mean(
+            lambda p: -p * math.log(p) - (1 - p) * math.log(1 - p) if 0 < p < 1 else 0
+        ),
+        "calibration_bias": 0.0,
+        "expected_calibration_error": 0.0,
+    },
+)
 
 
-def _estimated(metric: str):
-    """The truth is what the labels will say, so the interval is taken less that."""
-
-    def draw(rng: Rng, seed: int) -> Interval:
-        label, score = _calibrated(rng, 600)
-        chosen = (score >= 0.45).astype(int)
-        place = np.minimum((score * SCORE_BINS).astype(int), SCORE_BINS - 1)
-        cells = tuple(
-            ExpectedCell((), int(d), int(at), 1, Decimal(float(s)), Decimal(float(s * s)))
-            for d, at, s in zip(chosen, place, score, strict=True)
-        )
-        expected = ExpectedCube((), SCORE_BINS, cells)
-        result = performance.measure(NOBODY, None, {}, seed, expected=expected)
-        found = _interval(result, f"estimated_{metric}")
-        counts = [np.sum((label == a) & (chosen == b)) for a, b in ((1, 1), (0, 1), (0, 0), (1, 0))]
-        true = performance.measure(_table(counts), score_cube(label, score), {}, seed)
-        value = next(one.value for one in true.measurements if one.metric == metric)
-        return Interval(found.lower - value, found.upper - value)
-
-    return draw
+def _off(rng: Rng, n: int, rate: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Scores of which `rate` says the true rate of positives."""
+    score = rng.beta(2, 3, n)
+    return (rng.random(n) < rate(score)).astype(int), score
 
 
-for name in ("accuracy", "precision", "recall", "specificity", "f1", "base_rate", "auc"):
-    register(f"estimated_{name}", "600 calibrated rows", 0.0)(_estimated(name))
+def overconfident(score: Any) -> Any:
+    """Of which the odds are drawn towards a half."""
+    odds = (score / (1 - score)) ** 0.6
+    return odds / (1 + odds)
+
+
+def off_in_one_bin(score: Any) -> Any:
+    return score + 0.3 * ((score >= 0.3) & (score < 0.4))
+
+
+def calibration_error_of(rate: Callable[[Any], Any]) -> float:
+    def gap(p: float) -> float:
+        return (p - rate(p)) * stats.beta.pdf(p, 2, 3)
+
+    return sum(abs(integrate.quad(gap, k / 10, (k + 1) / 10)[0]) for k in range(10))
+
+
+for _rate, _about, _rows in (
+    (overconfident, "overconfident scores", 200),
+    (overconfident, "overconfident scores", 2_000),
+    (off_in_one_bin, "scores off in one of ten bins", 1_000),
+    (lambda score: score, "calibrated scores", 5_000),
+):
+    told(
+        f"{_rows:,} rows, {_about}",
+        _scored(lambda rng, n=_rows, rate=_rate: _off(rng, n, rate)),
+        {"expected_calibration_error": calibration_error_of(_rate)},
+    )
+
+
+def _estimated(rng: Rng, seed: int) -> CheckResult:
+    """The truth is what the labels will say, so intervals are taken less that."""
+    label, score = _calibrated(rng, 600)
+    chosen = (score >= 0.45).astype(int)
+    place = np.minimum((score * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    cells = tuple(
+        ExpectedCell((), int(d), int(at), 1, Decimal(float(s)), Decimal(float(s * s)))
+        for d, at, s in zip(chosen, place, score, strict=True)
+    )
+    expected = ExpectedCube((), SCORE_BINS, cells)
+    result = performance.measure(NOBODY, None, {}, seed, expected=expected)
+    counts = [np.sum((label == a) & (chosen == b)) for a, b in ((1, 1), (0, 1), (0, 0), (1, 0))]
+    true = performance.measure(_table(counts), score_cube(label, score), {}, seed)
+    shown = {one.metric: one.value for one in true.measurements}
+    return CheckResult(
+        [
+            replace(one, lower=one.lower - value, upper=one.upper - value)
+            for one in result.measurements
+            if (value := shown.get(one.metric.removeprefix("estimated_"))) is not None
+            and one.lower is not None
+            and one.metric.startswith("estimated_")
+        ]
+    )
+
+
+ESTIMATED = ("accuracy", "precision", "recall", "specificity", "f1", "base_rate", "auc")
+told("600 calibrated rows", _estimated, {f"estimated_{name}": 0.0 for name in ESTIMATED})
 
 
 # Two models
@@ -188,13 +259,6 @@ def _pair(rng: Rng, n: int = 500) -> Compared:
     return Compared(cube, *(score_cube(label, score) for score in scores))
 
 
-def _gain(metric: str):
-    def draw(rng: Rng, seed: int) -> Interval:
-        return _interval(performance.measure(NOBODY, None, {}, seed, compared=_pair(rng)), metric)
-
-    return draw
-
-
 def _brier(apart: float) -> float:
     total = 0.0
     for label, share in ((1, 0.3), (0, 0.7)):
@@ -207,86 +271,91 @@ def _rates(apart: float) -> tuple[float, float]:
     return float(stats.norm.cdf(apart - 0.8)), float(stats.norm.cdf(0.8))
 
 
+def _agreement() -> float:
+    """Both scores are above a half, or neither: a pair of normal deviates correlated at 0.64."""
+    total = 0.0
+    for label, share in ((1, 0.3), (0, 0.7)):
+        ends = [0.8 - apart * label for apart in (1.4, 1.0)]
+        both = stats.multivariate_normal.cdf(ends, cov=[[1, 0.64], [0.64, 1]])
+        total += share * (1 - sum(stats.norm.cdf(ends)) + 2 * both)
+    return float(total)
+
+
 RECALLS = _rates(1.4)[0], _rates(1.0)[0]
-for name, truth in {
+PAIRED = {
     "accuracy_gain": 0.3 * (RECALLS[0] - RECALLS[1]),
     "recall_gain": RECALLS[0] - RECALLS[1],
     "specificity_gain": 0.0,
     "auc_gain": float(stats.norm.cdf(1.4 / math.sqrt(2)) - stats.norm.cdf(1.0 / math.sqrt(2))),
     "brier_score_gain": _brier(1.0) - _brier(1.4),
     "selection_rate_change": 0.3 * (RECALLS[0] - RECALLS[1]),
-}.items():
-    register(name, "500 rows scored by both", truth)(_gain(name))
+    "prediction_agreement": _agreement(),
+}
+told(
+    "500 rows scored by both",
+    lambda rng, run: performance.measure(NOBODY, None, {}, run, compared=_pair(rng)),
+    PAIRED,
+)
 
 
 # Numbers
 
 
-def _regressed(metric: str):
-    def draw(rng: Rng, seed: int) -> Interval:
-        n = 300
-        y, e = rng.normal(0, 2, n), rng.normal(0.3, 1, n)
-        # Within [-1, 1], as the engine's frame brings them.
-        y, e = y / 128, e / 8
-        parts = {
-            "e": e, "size": abs(e), "e2": e**2, "e4": e**4, "y": y, "y2": y**2, "y3": y**3,
-            "y4": y**4, "e2y": e**2 * y, "e2y2": e**2 * y**2,
-        }  # fmt: skip
-        sums = {name: units(Fraction(float(parts[name].sum()))) for name in SUMS}
-        cube = RegressionCube((), n, Frame(0.0, 7, 3), (ResidualSums((), n, sums),))
-        size = np.sort(abs(e)) * 8
-        ranks = ranks_wanted(cube, {})[()][()]
-        sizes = {(): {(): {rank: float(size[rank - 1]) for rank in ranks}}}
-        return _interval(performance.measure_regression(cube, sizes, {}, seed), metric)
-
-    return draw
+def _regressed(rng: Rng, seed: int) -> CheckResult:
+    n = 300
+    y, e = rng.normal(0, 2, n), rng.normal(0.3, 1, n)
+    # Within [-1, 1], as the engine's frame brings them.
+    y, e = y / 128, e / 8
+    parts = {
+        "e": e, "size": abs(e), "e2": e**2, "e4": e**4, "y": y, "y2": y**2, "y3": y**3,
+        "y4": y**4, "e2y": e**2 * y, "e2y2": e**2 * y**2,
+    }  # fmt: skip
+    sums = {name: units(Fraction(float(parts[name].sum()))) for name in SUMS}
+    cube = RegressionCube((), n, Frame(0.0, 7, 3), (ResidualSums((), n, sums),))
+    size = np.sort(abs(e)) * 8
+    ranks = ranks_wanted(cube, {})[()][()]
+    sizes = {(): {(): {rank: float(size[rank - 1]) for rank in ranks}}}
+    return performance.measure_regression(cube, sizes, {}, seed)
 
 
 ERROR = stats.foldnorm(0.3)
-for name, truth in {
-    "mean_absolute_error": float(ERROR.mean()),
-    "root_mean_squared_error": math.sqrt(1.09),
-    "mean_squared_error": 1.09,
-    "mean_error": 0.3,
-    "r2": 1 - 1.09 / 4,
-    "median_absolute_error": float(ERROR.ppf(0.5)),
-}.items():
-    register(name, "300 rows, normal errors", truth)(_regressed(name))
+told(
+    "300 rows, normal errors",
+    _regressed,
+    {
+        "mean_absolute_error": float(ERROR.mean()),
+        "root_mean_squared_error": math.sqrt(1.09),
+        "mean_squared_error": 1.09,
+        "mean_error": 0.3,
+        "r2": 1 - 1.09 / 4,
+        "median_absolute_error": float(ERROR.ppf(0.5)),
+        "absolute_error_p90": float(ERROR.ppf(0.9)),
+    },
+)
 
 
-def _number_gain(metric: str):
-    def draw(rng: Rng, seed: int) -> Interval:
-        n = 300
-        # What makes a row hard is hard for both: errors of the two models go together.
-        shared = rng.normal(0, 0.8, n)
-        a, b = (abs(shared + rng.normal(0, spread, n)) / 16 for spread in (0.6, 0.9))
-        parts = {
-            "a": a, "b": b, "d2": (b - a) ** 2, "a2": a**2, "b2": b**2, "a4": a**4, "b4": b**4,
-            "a2b2": a**2 * b**2,
-        }  # fmt: skip
-        sums = {name: units(Fraction(float(parts[name].sum()))) for name in PAIRED_SUMS}
-        paired = PairedErrors((), 4, (PairedErrorSums((), n, sums),))
-        rest = RegressionCube(
-            (), n, Frame(0.0, 0, 0), (ResidualSums((), n, dict.fromkeys(SUMS, 0)),)
-        )
-        found = performance.measure_regression(
-            rest, None, {}, seed, bins=ErrorBins((), (SizeBin((), 0, n),)), paired=paired
-        )
-        return _interval(found, metric)
-
-    return draw
+def _number_gain(rng: Rng, seed: int) -> CheckResult:
+    n = 300
+    # What makes a row hard is hard for both: errors of the two models go together.
+    shared = rng.normal(0, 0.8, n)
+    a, b = (abs(shared + rng.normal(0, spread, n)) / 16 for spread in (0.6, 0.9))
+    parts = {
+        "a": a, "b": b, "d2": (b - a) ** 2, "a2": a**2, "b2": b**2, "a4": a**4, "b4": b**4,
+        "a2b2": a**2 * b**2,
+    }  # fmt: skip
+    sums = {name: units(Fraction(float(parts[name].sum()))) for name in PAIRED_SUMS}
+    paired = PairedErrors((), 4, (PairedErrorSums((), n, sums),))
+    rest = RegressionCube((), n, Frame(0.0, 0, 0), (ResidualSums((), n, dict.fromkeys(SUMS, 0)),))
+    bins = ErrorBins((), (SizeBin((), 0, n),))
+    return performance.measure_regression(rest, None, {}, seed, bins=bins, paired=paired)
 
 
 SPREADS = math.hypot(0.8, 0.6), math.hypot(0.8, 0.9)
-for name, truth in {
-    "mean_absolute_error_gain": (SPREADS[1] - SPREADS[0]) * math.sqrt(2 / math.pi),
-    "root_mean_squared_error_gain": SPREADS[1] - SPREADS[0],
-}.items():
-    register(name, "300 rows predicted by both", truth)(_number_gain(name))
-register(
-    "absolute_error_p90",
-    "300 rows, normal errors",
-    float(ERROR.ppf(0.9)),
-    bounds=(0.93, 0.985),
-    why="ranks are whole, and never taken too near",
-)(_regressed("absolute_error_p90"))
+told(
+    "300 rows predicted by both",
+    _number_gain,
+    {
+        "mean_absolute_error_gain": (SPREADS[1] - SPREADS[0]) * math.sqrt(2 / math.pi),
+        "root_mean_squared_error_gain": SPREADS[1] - SPREADS[0],
+    },
+)

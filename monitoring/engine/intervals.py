@@ -160,8 +160,20 @@ def t_of(level: float, n: int) -> float:
 
 def quantile_ranks(n: int, share: float, level: float) -> tuple[int, int]:
     """Ranks, from 1, of the two sorted values between which a quantile lies, whatever the
-    distribution; 0 or n + 1 where no value of n is far enough out."""
+    distribution; 0 or n + 1 where no value of n is far enough out.
+
+    Ranks are whole, so that both ends together fail less often than they may: one of them comes
+    a rank nearer if the other leaves room for it.
+    """
     from scipy.stats import binom
 
     tail = (1 - level) / 2
-    return int(binom.ppf(tail, n, share)), int(binom.ppf(1 - tail, n, share)) + 1
+    low, high = int(binom.ppf(tail, n, share)), int(binom.ppf(1 - tail, n, share)) + 1
+
+    def covered(ranks: tuple[int, int]) -> float:
+        """How often the quantile lies from the lower value on and under the higher one."""
+        first, last = ranks
+        return float(binom.cdf(last - 1, n, share) - binom.cdf(first - 1, n, share))
+
+    nearer = [ranks for ranks in ((low + 1, high), (low, high - 1)) if covered(ranks) >= level]
+    return min(nearer, key=covered, default=(low, high))

@@ -82,6 +82,11 @@ def test_the_rules_example_of_selection(attribute, table):
         got = find(result, "ll144_impact_ratio", **{attribute: group})
         assert got.value == pytest.approx(ratio, abs=0.006)
         assert got.lower <= got.value <= got.upper
+        assert ("p" in got.detail) == (ratio < 1)
+    under = {"sex": "F", "race": "Black"}[attribute]
+    found = find(result, "ll144_impact_ratio", **{attribute: under}).detail
+    assert (found["p"] < 0.05) == (under == "Black")
+    assert found["p"] <= found["p_bh"] <= found["p_holm"]
 
 
 def test_the_rules_example_of_intersections_with_unknown_people():

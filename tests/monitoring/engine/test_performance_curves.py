@@ -144,6 +144,19 @@ def test_students_interval_is_scipys(values):
     assert found.upper == pytest.approx(expected.high, abs=size)
 
 
+@given(st.integers(1, 5_000), st.floats(0.01, 0.99), st.sampled_from([0.9, 0.95, 0.99]))
+def test_ranks_around_a_quantile_hold_it_as_often_as_they_say_and_none_is_to_spare(n, share, level):
+    low, high = intervals.quantile_ranks(n, share, level)
+
+    def covered(low, high):
+        """Where no value is far enough out the interval is open."""
+        return stats.binom.cdf(high - 1, n, share) - stats.binom.cdf(low - 1, n, share)
+
+    assert 0 <= low < high <= n + 1
+    assert covered(low, high) >= level - 1e-9
+    assert covered(low + 1, high - 1) < level
+
+
 def test_an_area_without_error_has_a_width():
     found = intervals.area_interval(1.0, 0.0, (30, 30), 0.95)
     assert found.upper == 1.0
@@ -179,7 +192,16 @@ def test_the_paired_error_is_delongs():
 
 
 @pytest.mark.parametrize(
-    "method", ["f1", "matthews_correlation", "expected_cost", "r2", "median_absolute_error"]
+    "method",
+    [
+        "f1",
+        "matthews_correlation",
+        "expected_cost",
+        "r2",
+        "median_absolute_error",
+        "absolute_error_p90",
+        "expected_calibration_error",
+    ],
 )
 def test_an_interval_contains_the_truth_about_as_often_as_it_says(method):
     """A hint of what `python -m bench.checks.coverage` shows with a thousand draws of each."""
