@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from kernel.errors import Invalid
 from kernel.identifiers import parse_digest
+from registry import demands
 from registry.models import Dataset
 from registry.schemas import CSV, PARQUET
 from registry.sources.catalogue import NamedSource
@@ -49,7 +50,11 @@ class RegisterDataset(PlainForm):
     relation = forms.ChoiceField(
         label="Table or query", help_text="What the operator named.", required=False
     )
-    table = line_field("Table, where any of a schema may be chosen", required=False)
+    table = line_field(
+        "Name of the table",
+        "Only where any table of a schema may be chosen, as schema.table.",
+        required=False,
+    )
     changing = forms.BooleanField(
         label="Its rows change by design",
         help_text="Then its name and columns alone are pinned, and checks of it are recomputed at "
@@ -114,11 +119,13 @@ class RegisterDataset(PlainForm):
                 self.add_error(name, problem)
         if typed.get("relation", "").endswith(_ANY_TABLE) and not typed.get("table"):
             self.add_error("table", "name the table, with its schema")
-        if typed.get("digest"):
-            try:
+        try:
+            if typed.get("name"):
+                demands.slug(typed["name"], "name", longest=100)
+            if typed.get("digest"):
                 typed["digest"] = parse_digest(typed["digest"].lower(), "digest")
-            except Invalid as error:
-                self.add_error("digest", error.detail)
+        except Invalid as error:
+            self.add_error(error.field, error.detail)
         return typed
 
     def location(self) -> dict[str, str]:
