@@ -257,6 +257,15 @@ class TestRollups:
         assert not month.breaches.exists()
         assert month.version.revision == watch.version.revision
 
+    def test_the_monitors_configuration_is_measured_of_the_sum(self):
+        watch = _days(2, config={"estimate": True, "groupings": ["sex"]})
+        month = executor.execute(_month(watch).pk, beat=None)
+        assert month.state == "succeeded", month.error
+        assert month.notes == []
+        kept = month.measurements.get(metric="estimated_accuracy", slice={})
+        assert (kept.grade, kept.n) == ("claimed", month.rows)
+        assert month.measurements.filter(metric="accuracy", slice__has_key="sex").exists()
+
     def test_a_day_without_a_result_is_said(self):
         watch = _days(1)
         Window.objects.create(

@@ -72,11 +72,11 @@ def read_limbs(name: str, row: Mapping[str, Any]) -> int:
 
 def units(value: Fraction) -> int:
     """A sum as whole units of 2**-`BITS`."""
-    return math.floor(value * 2**BITS)
+    return math.floor(value * (1 << BITS))
 
 
 def of_units(sum_: int) -> Fraction:
-    return Fraction(sum_, 2**BITS)
+    return Fraction(sum_, 1 << BITS)
 
 
 def exact_sum(value: "ir.Value", scale: int) -> "ir.Value":

@@ -343,6 +343,27 @@ def test_a_check_crosses_an_estimated_attribute_with_measured_ones(tmp_path):
     assert found == {("sex",), ("race",), ("race", "sex")}
 
 
+def test_small_crossed_groups_are_hidden_in_what_everybody_reads(tmp_path):
+    columns = {
+        "p_a": [0.5] * 60,
+        "p_b": [0.5] * 60,
+        "decision": [True, False] * 30,
+        "paid": [True] * 60,
+        "sex": ["F"] * 50 + ["M"] * 10,
+    }
+    path = write(tmp_path / "x.parquet", columns)
+    job = loan_job("fairness", path, None, config={"groupings": [["race", "sex"]]})
+    job["mapping"] = {"label": "paid", "prediction": "decision", "sensitive": ["sex", RACE]}
+    outcome = run(job, tmp_path / "w")
+    few = find(outcome, "selection_rate", race="A", sex="M")
+    assert (few.value, few.n) == (None, None)
+    assert outcome.public_cube is not None
+    shown = json.loads(outcome.public_cube)["estimated"]["race"]["cells"]
+    of_m = [cell for cell in shown if cell[0][1] == "M"]
+    assert of_m
+    assert all(not isinstance(cell[3], int) and not str(cell[3]).isdigit() for cell in of_m)
+
+
 OTHER = {
     "name": "origin",
     "state": "proxied",
