@@ -3,11 +3,10 @@
 Each column is read once, and few columns at a time are held.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from kernel.errors import Invalid
 from monitoring.engine import column_profiles, comparing, cube, profiles, sketching
@@ -15,9 +14,13 @@ from monitoring.engine.column_profiles import ColumnProfile, NumericProfile
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import Categories, Numbers
-from monitoring.engine.sources import Source
+from monitoring.engine.sources import ROW, Source
 
-COMPARED_AT_ONCE = 2
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+HELD = 1_000_000
+"""Values of a sample that are read at a time, unless one column has more."""
 ANSWERS = ("score", "prediction", "label")
 Profiles = Mapping[str, ColumnProfile]
 
@@ -44,31 +47,111 @@ def gather(
     found: dict[str, Any] = {"reference": {}, "current": {}}
     answers: dict[str, Any] = {"reference": {}, "current": {}}
     numeric = [name for name in mapping.features if not _is_categorical(reference, mapping, name)]
-    known = {} if exact else sketching.sketched(reference, current, numeric)
-    for name, (before, after, _) in known.items():
-        found["reference"][name] = {**before.to_json(), "distinct": None}
-        found["current"][name] = {**after.to_json(), "distinct": None}
-    done = {name: one for name, (_, _, one) in known.items()}
-    # A column is compared while the next is read; a few are held at a time.
-    with ThreadPoolExecutor(COMPARED_AT_ONCE) as pool:
-        waiting: deque[tuple[str, Future[Comparison]]] = deque()
-        for name in mapping.features:
-            if name in known:
-                continue
-            categorical = name not in numeric
-            pair = tuple(_read(one, name, categorical) for one in (reference, current))
-            if len(waiting) == COMPARED_AT_ONCE:
-                first, future = waiting.popleft()
-                done[first] = future.result()
-            waiting.append((name, pool.submit(_pair, name, pair, found)))
-        done.update((name, future.result()) for name, future in waiting)
+    done = _numbers(reference, current, numeric, found, exact=exact)
+    for name in mapping.features:
+        if name not in done:
+            done[name] = _categories(reference, current, name, found)
     compared = [done[name] for name in mapping.features]
+    old, new = answers_of(reference, mapping), answers_of(current, mapping)
     for name in ANSWERS:
-        sources = [_answer(one, mapping, name) for one in (reference, current)]
-        if sources[0] is not None and sources[1] is not None:
-            pair = tuple(_read(one, name, name != "score") for one in sources if one is not None)
-            compared.append(_pair(name, pair, answers))
+        if name in old and name in new:
+            pair = _alone(reference, name, old[name]), _alone(current, name, new[name])
+            if old[name].categorical:
+                compared.append(_categories(*pair, name, answers))
+            else:
+                compared += _numbers(*pair, [name], answers, exact=exact).values()
     return {**found, "answers": answers}, compared
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer, or the outcome, as an expression: a category, or a number."""
+
+    expression: "ir.Value"
+    categorical: bool
+
+
+def answers_of(source: Source, mapping: ColumnMapping) -> dict[str, Answer]:
+    """Those of score, prediction and label that the data have; of a regression the last two, numbers."""
+    if mapping.task == "regression":
+        predicted = cube.SCORE if cube.SCORE in source.table.columns else mapping.prediction
+        given = {"prediction": predicted, "label": mapping.label}
+        return {
+            name: Answer(source.table[column].cast("float64"), False)
+            for name, column in given.items()
+            if column is not None
+        }
+    found = {
+        "score": cube.score_of(source, mapping),
+        "prediction": cube.prediction_of(source, mapping),
+        "label": cube.label_of(source, mapping),
+    }
+    return {
+        name: Answer(expression, name != "score")
+        for name, expression in found.items()
+        if expression is not None
+    }
+
+
+def _alone(source: Source, name: str, answer: Answer) -> Source:
+    """The same rows with one column."""
+    numbered = [ROW] if ROW in source.table.columns else []
+    return replace(source, table=source.table.select(*numbered, **{name: answer.expression}))
+
+
+def _categories(reference: Source, current: Source, name: str, found: dict[str, Any]) -> Comparison:
+    before, after = (profiles.categories(one, name) for one in (reference, current))
+    found["reference"][name] = _document(before, [])
+    found["current"][name] = _document(after, [])
+    return comparing.compare_categories(name, before, after)
+
+
+def _numbers(
+    reference: Source,
+    current: Source,
+    names: Sequence[str],
+    found: dict[str, Any],
+    *,
+    exact: bool,
+) -> dict[str, Comparison]:
+    """Compare numeric columns. Few are held: some are compared while the next are read."""
+    done: dict[str, Comparison] = {}
+    for name, one in {} if exact else sketching.sketched(reference, current, names):
+        found["reference"][name] = {**one.before.to_json(), "distinct": None}
+        found["current"][name] = {**one.after.to_json(), "distinct": None}
+        done[name] = one.comparison
+    left = [name for name in names if name not in done]
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Future[None] | None = None
+        for some in _groups(left, max(reference.rows, current.rows)):
+            sides = [profiles.numbers_of(one, some) for one in (reference, current)]
+            pairs = list(zip(some, *sides, strict=True))
+            del sides
+            if waiting is not None:
+                waiting.result()
+            waiting = pool.submit(_compare, pairs, found, done)
+            del pairs
+        if waiting is not None:
+            waiting.result()
+    return done
+
+
+def _compare(
+    pairs: list[tuple[str, Numbers, Numbers]], found: dict[str, Any], done: dict[str, Comparison]
+) -> None:
+    """Compare columns one by one, and let go of each."""
+    while pairs:
+        name, before, after = pairs.pop(0)
+        edges = column_profiles.profile_edges(before)
+        found["reference"][name] = _document(before, edges)
+        found["current"][name] = _document(after, edges)
+        done[name] = comparing.compare_numbers(name, before, after)
+
+
+def _groups(names: Sequence[str], rows: int) -> Iterator[Sequence[str]]:
+    size = max(1, HELD // max(1, rows))
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
 
 
 def gather_against(
@@ -94,10 +177,10 @@ def gather_against(
         one = _against(name, features[name], column, found)
         compared += [one] if one else []
         left += [] if one else [name]
-    for name in ANSWERS:
-        answer = _answer(current, mapping, name)
-        if answer is not None and name in answers:
-            one = _against(name, answers[name], _read(answer, name, name != "score"), told)
+    for name, answer in answers_of(current, mapping).items():
+        if name in answers:
+            column = _read(_alone(current, name, answer), name, answer.categorical)
+            one = _against(name, answers[name], column, told)
             compared += [one] if one else []
     return {**found, "answers": told}, compared, left
 
@@ -111,18 +194,6 @@ def compare_profiles(reference: Profiles, current: Profiles) -> tuple[list[Compa
         compared += [one] if one else []
         left += [] if one else [name]
     return compared, left
-
-
-def _pair(name: str, pair: tuple[Numbers | Categories, ...], found: dict[str, Any]) -> Comparison:
-    before, after = pair
-    edges = column_profiles.profile_edges(before) if isinstance(before, Numbers) else []
-    for side, column in zip(("reference", "current"), pair, strict=True):
-        found[side][name] = _document(column, edges)
-    if isinstance(before, Numbers) and isinstance(after, Numbers):
-        return comparing.compare_numbers(name, before, after)
-    assert isinstance(before, Categories)
-    assert isinstance(after, Categories)
-    return comparing.compare_categories(name, before, after)
 
 
 def _against(
@@ -150,18 +221,6 @@ def _features(source: Source, mapping: ColumnMapping) -> Iterator[tuple[str, Num
 
 def _read(source: Source, name: str, categorical: bool) -> Numbers | Categories:
     return profiles.categories(source, name) if categorical else profiles.numbers(source, name)
-
-
-def _answer(source: Source, mapping: ColumnMapping, name: str) -> Source | None:
-    """A source of one column alone: the score, the prediction or the label."""
-    expression = {
-        "score": cube.score_of,
-        "prediction": cube.prediction_of,
-        "label": cube.label_of,
-    }[name](source, mapping)
-    if expression is None:
-        return None
-    return replace(source, table=source.table.select(**{name: expression}))
 
 
 def _is_categorical(source: Source, mapping: ColumnMapping, name: str) -> bool:

@@ -6,13 +6,22 @@ from bins alone, for columns too long to be sorted.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.engine.profiles import FLOOR, Categories, Counts, Floats, Numbers, quantile_edges
+from monitoring.engine.profiles import (
+    CHUNK,
+    FLOOR,
+    Categories,
+    Counts,
+    Floats,
+    Numbers,
+    quantile_edges,
+)
 
 FEW = 20
 """A reference with at most this many different numbers is compared value by value, as by Evidently."""
@@ -92,14 +101,18 @@ class Comparison:
             "bins": bins,
             "deciles": self.deciles.to_json() if self.deciles else None,
             "spread": self.spread.to_json() if self.spread else None,
-            "distance": self.distance,
-            "deviation": self.deviation,
+            "distance": _finite(self.distance),
+            "deviation": _finite(self.deviation),
             # The fraction's parts may be larger than an integer of JSON.
             "gap": [str(part) for part in self.gap] if self.gap else None,
             "bounds": [self.distance_bound, self.gap_bound],
             "unseen": self.unseen,
             "p_exact": self.p_exact,
         }
+
+
+def _finite(figure: float | None) -> float | None:
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def compare_categories(column: str, reference: Categories, current: Categories) -> Comparison:
@@ -124,50 +137,40 @@ def compare_numbers(column: str, reference: Numbers, current: Numbers) -> Compar
     if not reference.n or not current.n:
         empty = Histogram((reference.n,), (current.n,))
         return Comparison(column, "numeric", *missing, empty)
-    first, second = _Ranked(reference), _Ranked(current)
-    pooled = _pool(first, second)
+    pooled = _pool(reference, current)
     return Comparison(
         column,
         "numeric",
         *missing,
-        _evidently_bins(first, second),
-        _decile_bins(first, second),
+        _evidently_bins(reference, current),
+        _decile_bins(reference, current),
         pooled.distance,
         _deviation(reference),
         pooled.gap,
         p_exact=_exact_p(reference, current),
-        spread=_spread_bins(first, second, len(pooled.values)),
-        chance=pooled.chance(),
+        spread=_spread_bins(reference, current, pooled.different),
+        chance=pooled.chance,
     )
 
 
-class _Ranked:
-    """A sample's different values with the number of rows before each, for counts of any bins."""
+def _between(column: Numbers, edges: Floats) -> tuple[int, ...]:
+    """Counts of [a, b) for each bin, of [a, b] for the last: numpy's histogram."""
+    place = np.searchsorted(column.values, edges, "left")
+    place[-1] = np.searchsorted(column.values, edges[-1], "right")
+    return _whole(np.diff(column.ranks(place)))
 
-    def __init__(self, column: Numbers) -> None:
-        self.column, self.values = column, column.values
-        self.before = np.concatenate(([0], np.cumsum(column.counts)))
 
-    @property
-    def n(self) -> int:
-        return int(self.before[-1])
+def _up_to(column: Numbers, edges: Floats) -> tuple[int, ...]:
+    """Counts of the values at most each edge, and of those above the last."""
+    place = np.searchsorted(column.values, edges, "right")
+    return _whole(np.diff(column.ranks(np.concatenate(([0], place, [len(column.values)])))))
 
-    def between(self, edges: Floats) -> tuple[int, ...]:
-        """Counts of [a, b) for each bin, of [a, b] for the last: numpy's histogram."""
-        place = np.searchsorted(self.values, edges, "left")
-        place[-1] = np.searchsorted(self.values, edges[-1], "right")
-        return _whole(np.diff(self.before[place]))
 
-    def up_to(self, edges: Floats) -> tuple[int, ...]:
-        """Counts of the values at most each edge, and of those above the last."""
-        place = np.searchsorted(self.values, edges, "right")
-        return _whole(np.diff(self.before[np.concatenate(([0], place, [len(self.values)]))]))
-
-    def at(self, values: Floats) -> tuple[int, ...]:
-        """How often each of `values` occurs."""
-        low = np.searchsorted(self.values, values, "left")
-        high = np.searchsorted(self.values, values, "right")
-        return _whole(self.before[high] - self.before[low])
+def _at(column: Numbers, values: Floats) -> tuple[int, ...]:
+    """How often each of `values` occurs."""
+    low = np.searchsorted(column.values, values, "left")
+    high = np.searchsorted(column.values, values, "right")
+    return _whole(column.ranks(high) - column.ranks(low))
 
 
 def _whole(counts: Counts) -> tuple[int, ...]:
@@ -175,11 +178,11 @@ def _whole(counts: Counts) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _evidently_bins(reference: _Ranked, current: _Ranked) -> Histogram:
+def _evidently_bins(reference: Numbers, current: Numbers) -> Histogram:
     if len(reference.values) <= FEW:
         values = np.union1d(reference.values, current.values)
         return Histogram(
-            reference.at(values), current.at(values), names=tuple(map(repr, values.tolist()))
+            _at(reference, values), _at(current, values), names=tuple(map(repr, values.tolist()))
         )
     edges = sturges_edges(
         min(reference.values[0], current.values[0]),
@@ -190,23 +193,22 @@ def _evidently_bins(reference: _Ranked, current: _Ranked) -> Histogram:
     return _binned(reference, current, edges)
 
 
-def _spread_bins(reference: _Ranked, current: _Ranked, different: int) -> Histogram:
+def _spread_bins(reference: Numbers, current: Numbers, different: int) -> Histogram:
     low = min(reference.values[0], current.values[0])
     high = max(reference.values[-1], current.values[-1])
     edges = sturges_edges(low, high, different, whole=_integers(reference, current))
     return _binned(reference, current, edges)
 
 
-def _binned(reference: _Ranked, current: _Ranked, edges: Floats) -> Histogram:
+def _binned(reference: Numbers, current: Numbers, edges: Floats) -> Histogram:
     return Histogram(
-        reference.between(edges), current.between(edges), tuple(map(float, edges.tolist()))
+        _between(reference, edges), _between(current, edges), tuple(map(float, edges.tolist()))
     )
 
 
-def _integers(reference: _Ranked, current: _Ranked) -> bool:
+def _integers(reference: Numbers, current: Numbers) -> bool:
     """Are both columns of integers to a library that has no missing integer?"""
-    columns = reference.column, current.column
-    return all(one.whole and not one.missing for one in columns)
+    return all(one.whole and not one.missing for one in (reference, current))
 
 
 def sturges_edges(low: float, high: float, n: int, *, whole: bool) -> Floats:
@@ -222,58 +224,119 @@ def sturges_edges(low: float, high: float, n: int, *, whole: bool) -> Floats:
     return np.linspace(low, high, max(count, 1) + 1)
 
 
-def _decile_bins(reference: _Ranked, current: _Ranked) -> Histogram:
-    edges = np.asarray(quantile_edges(reference.column, 10), float)
-    return Histogram(reference.up_to(edges), current.up_to(edges), tuple(edges.tolist()))
+def _decile_bins(reference: Numbers, current: Numbers) -> Histogram:
+    edges = np.asarray(quantile_edges(reference, 10), float)
+    return Histogram(_up_to(reference, edges), _up_to(current, edges), tuple(edges.tolist()))
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """Both samples' different values, rising, with both distribution functions at each."""
+    """What both samples together say: how many `different` values there are, and see `Comparison`."""
 
-    values: Floats
-    first: Counts
-    second: Counts
+    different: int
+    distance: float
+    gap: tuple[int, int]
+    chance: tuple[float, float]
 
-    @property
-    def distance(self) -> float:
-        gaps = np.abs(self._signed()[:-1]).astype(float)
-        sizes = int(self.first[-1]) * int(self.second[-1])
+
+def _pool(first: Numbers, second: Numbers) -> _Pool:
+    """Walk through both samples' values, rising, with both distribution functions at each."""
+    m, n = first.n, second.n
+    areas = np.empty(len(first.values) + len(second.values))
+    grid = _Grid(m, n)
+    different, gap = 0, 0
+    a = b = 0
+    left, height = np.empty(0), np.empty(0)
+    for values, before, after in _merged(first, second):
+        before, after = before + a, after + b
+        a, b = int(before[-1]), int(after[-1])
+        signed = _apart(before, n, after, m)
+        gap = max(gap, int(signed.max()))
+        # The last value of the part before reaches to the first of this one.
+        ends = np.concatenate((left, values))
+        heights = np.concatenate((height, signed.astype(float)))
         with np.errstate(over="ignore"):
-            return float(np.sum(gaps * np.diff(self.values))) / sizes
+            areas[different - len(left) : different + len(values) - 1] = heights[:-1] * np.diff(
+                ends
+            )
+        different += len(values)
+        left, height = ends[-1:], heights[-1:]
+        grid.look(values, before + after)
+    with np.errstate(over="ignore"):
+        distance = float(np.sum(areas[: different - 1])) / (m * n)
+    return _Pool(different, distance, (gap, m * n), grid.chance())
 
-    @property
-    def gap(self) -> tuple[int, int]:
-        sizes = int(self.first[-1]) * int(self.second[-1])
-        return int(np.abs(self._signed()).max()), sizes
 
-    def _signed(self) -> NDArray[Any]:
-        m, n = int(self.first[-1]), int(self.second[-1])
-        if m * n >= 2**62:
-            wide: NDArray[Any] = self.first.astype(object) * n - self.second.astype(object) * m
-            return wide
-        return self.first * n - self.second * m
+def _merged(first: Numbers, second: Numbers) -> Iterator[tuple[Floats, Counts, Counts]]:
+    """Both samples' different values, rising, in parts: with the rows of each up to there."""
+    stop, end = 0, 0
+    while stop < len(first.values) or end < len(second.values):
+        start, begin = stop, end
+        stop = min(start + CHUNK, len(first.values))
+        end = len(second.values)
+        if stop < len(first.values):
+            end = int(np.searchsorted(second.values, first.values[stop - 1], "right"))
+        values = np.concatenate((first.values[start:stop], second.values[begin:end]))
+        # A stable sort merges two runs that are each sorted.
+        order = np.argsort(values, kind="stable")
+        values, ours = values[order], order < stop - start
+        if first.alone and second.alone:
+            before: Counts = np.cumsum(ours)
+            after = np.arange(1, len(ours) + 1) - before
+        else:
+            rows = np.concatenate((first.counts[start:stop], second.counts[begin:end]))[order]
+            before = np.cumsum(np.where(ours, rows, 0))
+            after = np.cumsum(rows) - before
+        last = np.append(values[1:] != values[:-1], True)
+        if last.all():
+            yield values, before, after
+        else:
+            yield values[last], before[last], after[last]
+
+
+def _apart(before: NDArray[Any], n: int, after: NDArray[Any], m: int) -> NDArray[Any]:
+    """How far two distribution functions are apart, in units of 1/(m n)."""
+    if m * n >= 2**62:
+        before, after = before.astype(object), after.astype(object)
+    apart: NDArray[Any] = np.abs(before * n - after * m)
+    return apart
+
+
+class _Grid:
+    """Quantiles of both samples together, denser towards both ends, found part by part."""
+
+    def __init__(self, m: int, n: int) -> None:
+        self.m, self.n = m, n
+        fine = 2.0 ** -np.arange(6, math.ceil(math.log2(m + n)) + 2)
+        levels = np.unique(np.concatenate((np.linspace(0, 1, 65), fine, 1 - fine)))
+        self.wanted = levels * (m + n)
+        self.found: list[tuple[Floats, Counts, Counts]] = []
+        self.done = 0
+
+    def look(self, values: Floats, together: Counts) -> None:
+        """Take the quantiles that lie in a part; `together` counts the rows up to each value."""
+        stop = int(np.searchsorted(self.wanted, together[-1], "right"))
+        place = np.searchsorted(together, self.wanted[:stop], "left")
+        place = np.unique(place)
+        below = np.append(self.done, together)[place]
+        self.found.append((values[place], together[place], below))
+        self.wanted, self.done = self.wanted[stop:], int(together[-1])
 
     def chance(self) -> tuple[float, float]:
-        """Mean and deviation of `distance` under one distribution, the pooled one.
+        """Mean and deviation of the distance under one distribution, the pooled one.
 
         The scaled difference of two distribution functions is then a Brownian bridge B(F(x)); the
         moments of the integral of its absolute value are those of correlated normals, summed over
-        a grid of quantiles that grows denser towards both ends.
+        this grid.
         """
-        together = self.first + self.second
-        total = int(together[-1])
-        fine = 2.0 ** -np.arange(6, math.ceil(math.log2(total)) + 2)
-        levels = np.unique(np.concatenate((np.linspace(0, 1, 65), fine, 1 - fine)))
-        place = np.searchsorted(together, levels * total, "left").clip(0, len(together) - 1)
-        place = np.unique(np.append(place, [0, len(together) - 1]))
-        if len(place) < 2:
+        values, upto, below = (np.concatenate(parts) for parts in zip(*self.found, strict=True))
+        if len(values) < 2:
             return 0.0, 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            widths = np.diff(self.values[place])
+            widths = np.diff(values)
             # Between two places the distribution function rises from the first to before the last.
-            height = (together[place[:-1]] + together[place[1:] - 1]) / (2 * total)
-            return bridge_moments(height, widths, int(self.first[-1]), int(self.second[-1]))
+            height = (upto[:-1] + below[1:]) / (2 * (self.m + self.n))
+            return bridge_moments(height, widths, self.m, self.n)
 
 
 def bridge_moments(height: Floats, widths: Floats, m: int, n: int) -> tuple[float, float]:
@@ -292,24 +355,15 @@ def bridge_moments(height: Floats, widths: Floats, m: int, n: int) -> tuple[floa
     return mean, math.sqrt(max(0.0, square - mean * mean))
 
 
-def _pool(first: _Ranked, second: _Ranked) -> _Pool:
-    values = np.concatenate((first.values, second.values))
-    # A stable sort merges two runs that are each sorted.
-    order = np.argsort(values, kind="stable")
-    values = values[order]
-    last = np.append(values[1:] != values[:-1], True)
-    none = np.zeros(len(second.values), np.int64), np.zeros(len(first.values), np.int64)
-    before = np.concatenate((first.column.counts, none[0]))[order].cumsum()
-    after = np.concatenate((none[1], second.column.counts))[order].cumsum()
-    return _Pool(values[last], before[last], after[last])
-
-
 def _deviation(column: Numbers) -> float:
-    """Standard deviation of the population of values."""
+    """Standard deviation of the population of values; infinite if their squares have no double."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(np.sum(column.values * column.counts)) / column.n
-        squares = float(np.sum(column.counts * (column.values - mean) ** 2))
-    return math.sqrt(squares / column.n)
+        total = column.values if column.alone else column.values * column.counts
+        squares = column.values - float(np.sum(total)) / column.n
+        squares *= squares
+        if not column.alone:
+            squares *= column.counts
+        return math.sqrt(float(np.sum(squares)) / column.n)
 
 
 def _exact_p(reference: Numbers, current: Numbers) -> float | None:

@@ -1,228 +1,212 @@
-"""The comparison of columns too long to be sorted: counted into bins in one pass, in flat memory.
+"""The comparison of columns too long to be sorted: counted into bins, in flat memory.
 
-Evidently's bins and the deciles are counted exactly (the deciles' edges come from a part of the
-reference, every k-th row). The two distances between distribution functions lie within the bounds
-that counts and sums of about 256 bins leave, which the comparison states. Evidently's Hellinger
-distance looks at bins of different values, which nobody counts here: it is that of `bins`.
+A column is read twice: for its ends and a part of it, then for the counts. Evidently's bins and the
+deciles are counted exactly (the deciles' edges come from a part of the reference, every k-th row).
+The two distances between distribution functions lie within the bounds that counts and sums of about
+256 bins leave, which the comparison states. Evidently's Hellinger distance looks at bins of
+different values, which nobody counts here: it is that of `bins`.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitoring.engine import column_profiles, profiles
 from monitoring.engine.column_profiles import NumericProfile
-from monitoring.engine.comparing import (
-    FEW,
-    Comparison,
-    Histogram,
-    sturges_edges,
-)
-from monitoring.engine.profiles import Floats
+from monitoring.engine.comparing import FEW, Comparison, Histogram, sturges_edges
+from monitoring.engine.profiles import BATCH, CHUNK, LARGEST, Counts, Floats
 from monitoring.engine.sources import ROW, Source
 
+TOGETHER: Final = 2
+"""Columns read at a time."""
 PART: Final = 50_000
 """Rows of the reference that the edges of bins are taken from."""
-CHUNK: Final = 1 << 17
-LARGEST: Final = float(1 << 34)
-"""Sums of whole numbers up to this size over a chunk are exact in a double."""
-DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
-class _Ends:
-    """What one look at a column says."""
+class Sketch:
+    """Profiles of a column of both samples, and their comparison."""
 
-    n: int
-    missing: int
-    infinite: int
-    least: float
-    most: float
-
-
-@dataclass
-class _Bins:
-    """A column of one sample as it is counted. `cuts` rise; a value is at most its bin's cut."""
-
-    cuts: Floats
-    counts: NDArray[np.int64] = field(init=False)
-    whole: list[int] = field(init=False)
-    parts: list[int] = field(init=False)
-    total: list[float] = field(default_factory=list)
-    squares: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        size = len(self.cuts) + 1
-        self.counts = np.zeros(size, np.int64)
-        self.whole, self.parts = [0] * size, [0] * size
-
-    def add(self, column: Any) -> None:
-        """Count a chunk, an Arrow array of doubles."""
-        values = column.drop_null().to_numpy(zero_copy_only=False)
-        values = values[np.isfinite(values)]
-        size = len(self.cuts) + 1
-        place = np.searchsorted(self.cuts, values, "left")
-        self.counts += np.bincount(place, minlength=size)
-        whole = np.trunc(values)
-        parts = np.rint((values - whole) * 10.0**profiles.SCALE)
-        for sums, amounts in ((self.whole, whole), (self.parts, parts)):
-            found = np.bincount(place, amounts, size).tolist()
-            sums[:] = [known + int(one) for known, one in zip(sums, found, strict=True)]
-        self.total.append(float(values.sum()))
-        self.squares.append(float((values * values).sum()))
-
-    def deviation(self) -> float:
-        """Of the values as a population, to so many digits as no order of summing changes."""
-        n = int(self.counts.sum())
-        mean = math.fsum(self.total) / n
-        variance = max(0.0, math.fsum(self.squares) / n - mean * mean)
-        return float(f"{math.sqrt(variance):.{DIGITS}g}")
-
-    def grouped(self, edges: Floats) -> tuple[list[int], list[Decimal]]:
-        """Counts and sums of the values at most each of some of the cuts, and above the last."""
-        starts = np.append(0, np.searchsorted(self.cuts, edges, "right"))
-        counts = np.add.reduceat(np.append(self.counts, 0), starts).tolist()
-        stops = [*starts[1:].tolist(), len(self.counts)]
-        sums = [
-            Decimal(sum(self.whole[a:b])) + Decimal(sum(self.parts[a:b])).scaleb(-profiles.SCALE)
-            for a, b in zip(starts.tolist(), stops, strict=True)
-        ]
-        return counts, sums
+    before: NumericProfile
+    after: NumericProfile
+    comparison: Comparison
 
 
 def sketched(
     reference: Source, current: Source, names: Sequence[str]
-) -> dict[str, tuple[NumericProfile, NumericProfile, Comparison]]:
-    """Profiles and comparisons of those numeric columns that can be counted into bins.
+) -> Iterator[tuple[str, Sketch]]:
+    """Compare those numeric columns that can be counted into bins.
 
     Left out are columns of few different values, of very large ones, and of an empty sample: they
     are compared as always.
     """
-    if not names or any(ROW not in one.table.columns for one in (reference, current)):
-        return {}
-    ends = [_ends(one, names) for one in (reference, current)]
-    edges = {
-        name: found
-        for name, found in _edges(reference, names).items()
-        if len(found) > FEW and all(_fits(one[name]) for one in ends)
-    }
-    equal = {
-        name: sturges_edges(
-            min(one[name].least for one in ends),
-            max(one[name].most for one in ends),
-            sum(one[name].n for one in ends),
-            whole=all(_whole(source, name) for source in (reference, current))
-            and not any(one[name].missing for one in ends),
-        )
-        for name in edges
-    }
-    # [a, b) ends where (a, b] of the double before b does.
-    cuts = {
-        name: np.unique(np.append(edges[name], np.nextafter(equal[name][1:-1], -np.inf)))
-        for name in edges
-    }
-    counted = [_count(one, cuts) for one in (reference, current)]
-    return {
-        name: _compared(name, edges[name], equal[name], ends, [one[name] for one in counted])
-        for name in edges
-    }
-
-
-def _fits(one: _Ends) -> bool:
-    return one.n > 0 and max(abs(one.least), abs(one.most)) < LARGEST
-
-
-def _whole(source: Source, name: str) -> bool:
-    return bool(source.table[name].type().is_integer())
-
-
-def _ends(source: Source, names: Sequence[str]) -> dict[str, _Ends]:
-    asked: dict[str, Any] = {}
-    for index, name in enumerate(names):
-        column = source.table[name].cast("float64")
-        absent = (column.isnull() | column.isnan()).fill_null(True)
-        endless = (~absent & column.isinf()).fill_null(False)
-        finite = (~absent & ~endless).ifelse(column, None)
-        asked[f"n{index}"] = finite.count()
-        asked[f"missing{index}"] = absent.ifelse(1, 0).sum()
-        asked[f"infinite{index}"] = endless.ifelse(1, 0).sum()
-        asked[f"least{index}"], asked[f"most{index}"] = finite.min(), finite.max()
-    row = source.table.aggregate(**asked).to_pyarrow().to_pylist()[0]
-    return {
-        name: _Ends(
-            *(int(row[f"{part}{index}"] or 0) for part in ("n", "missing", "infinite")),
-            *(float(row[f"{part}{index}"] or 0.0) for part in ("least", "most")),
-        )
-        for index, name in enumerate(names)
-    }
-
-
-def _edges(source: Source, names: Sequence[str]) -> dict[str, Floats]:
-    """Edges of each column's bins, from every k-th row of the file."""
-    step = max(1, source.rows // PART)
-    table = source.table.filter(source.table[ROW] % step == 0).limit(2 * PART)
-    drawn = table.select(**{name: table[name].cast("float64") for name in names}).to_pyarrow()
-    found = {}
-    for name in names:
-        values = drawn[name].drop_null().to_numpy()
-        column = profiles.counted(np.asarray(values, float))
-        found[name] = np.asarray(column_profiles.profile_edges(column), float)
-    return found
-
-
-def _count(source: Source, cuts: Mapping[str, Floats]) -> dict[str, _Bins]:
-    names = list(cuts)
-    found = {name: _Bins(cuts[name]) for name in names}
-    if not names:
-        return found
-    table = source.table
-    stream = source.batches(
-        table.select(**{name: table[name].cast("float64") for name in names}), CHUNK
-    )
+    if any(ROW not in one.table.columns for one in (reference, current)):
+        return
     with ThreadPoolExecutor(2) as pool:
-        for batch in stream:
-            for start in range(0, batch.num_rows, CHUNK):
-                part = batch.slice(start, CHUNK)
-                pairs = zip(names, part.columns, strict=True)
-                list(pool.map(lambda pair: found[pair[0]].add(pair[1]), pairs))
-    return found
+        for start in range(0, len(names), TOGETHER):
+            yield from _sketch(pool, (reference, current), names[start : start + TOGETHER])
 
 
-def _compared(
-    name: str,
-    edges: Floats,
-    equal: Floats,
-    ends: Sequence[Mapping[str, _Ends]],
-    counted: Sequence[_Bins],
-) -> tuple[NumericProfile, NumericProfile, Comparison]:
-    before, after = (
-        _profile(one[name], edges, bins) for one, bins in zip(ends, counted, strict=True)
+def _sketch(
+    pool: Executor, sources: tuple[Source, Source], names: Sequence[str]
+) -> Iterator[tuple[str, Sketch]]:
+    step = max(1, sources[0].rows // PART)
+    ends = [{name: _Ends(step) for name in names}, {name: _Ends() for name in names}]
+    _look(pool, sources, ends)
+    cuts = {name: _cuts(sources, name, [side[name] for side in ends]) for name in names}
+    known = {name: one for name, one in cuts.items() if one is not None}
+    bins = [{name: _Bins(one.all) for name, one in known.items()} for _ in sources]
+    if known:
+        _look(pool, sources, bins)
+    for name, one in known.items():
+        yield (
+            name,
+            _compared(name, one, [side[name] for side in ends], [side[name] for side in bins]),
+        )
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """Where the bins of a profile end, and Evidently's equal bins."""
+
+    edges: Floats
+    equal: Floats
+
+    @property
+    def inner(self) -> Floats:
+        """[a, b) ends where (a, b] of the double before b does."""
+        return np.nextafter(self.equal[1:-1], -np.inf)
+
+    @property
+    def all(self) -> Floats:
+        return np.unique(np.append(self.edges, self.inner))
+
+
+def _cuts(sources: Sequence[Source], name: str, ends: Sequence["_Ends"]) -> _Cuts | None:
+    if not all(one.fits for one in ends):
+        return None
+    part = profiles.counted(np.concatenate(ends[0].part))
+    edges = np.asarray(column_profiles.profile_edges(part), float)
+    if len(edges) <= FEW:
+        return None
+    equal = sturges_edges(
+        min(one.least for one in ends),
+        max(one.most for one in ends),
+        sum(one.n for one in ends),
+        whole=all(source.table[name].type().is_integer() for source in sources)
+        and not any(one.missing for one in ends),
     )
+    return _Cuts(edges, equal)
+
+
+def _compared(name: str, cuts: _Cuts, ends: Sequence["_Ends"], bins: Sequence["_Bins"]) -> Sketch:
+    before, after = (one.profile(each, cuts.edges) for one, each in zip(bins, ends, strict=True))
     found = column_profiles.compare(name, before, after)
     assert found is not None
-    inner = np.nextafter(equal[1:-1], -np.inf)
-    both = [tuple(one.grouped(inner)[0]) for one in counted]
-    bins = Histogram(both[0], both[1], edges=tuple(map(float, equal.tolist())))
-    found = replace(found, bins=bins, deviation=counted[0].deviation(), binning="evidently's bins")
-    return before, after, found
+    both = [tuple(one.grouped(cuts.inner).tolist()) for one in bins]
+    histogram = Histogram(both[0], both[1], edges=tuple(map(float, cuts.equal.tolist())))
+    return Sketch(before, after, replace(found, bins=histogram, binning="evidently's bins"))
 
 
-def _profile(ends: _Ends, edges: Floats, bins: _Bins) -> NumericProfile:
-    counts, sums = bins.grouped(edges)
-    return NumericProfile(
-        n=ends.n,
-        missing=ends.missing,
-        infinite=ends.infinite,
-        extreme=0,
-        least=ends.least,
-        most=ends.most,
-        edges=tuple(map(float, edges.tolist())),
-        counts=tuple(counts),
-        sums=tuple(sums),
-    )
+def _look(
+    pool: Executor, sources: Sequence[Source], looks: Sequence[Mapping[str, "_Ends | _Bins"]]
+) -> None:
+    """Show each sample's columns to its looks: both at once if they come from two places."""
+    apart = sources[0].backend is not sources[1].backend
+    reading = []
+    for source, by_name in zip(sources, looks, strict=True):
+        columns = {name: source.table[name].cast("float64") for name in by_name}
+        numbered = any(look.numbered for look in by_name.values())
+        if numbered:
+            columns[ROW] = source.table[ROW]
+        # The question is asked here: Ibis knows nothing of threads.
+        batches = source.batches(source.table.select(**columns), BATCH)
+        reading.append(pool.submit(_show, batches, list(by_name.values()), numbered=numbered))
+        if not apart:
+            wait(reading)
+    for one in reading:
+        one.result()
+
+
+def _show(batches: Any, looks: Sequence["_Ends | _Bins"], *, numbered: bool) -> None:
+    """Columns of doubles, not-a-number where one is missing, and after them the rows' numbers."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, CHUNK):
+            part = batch.slice(start, CHUNK)
+            rows = part.column(len(looks)).to_numpy() if numbered else None
+            for look, column in zip(looks, part.columns, strict=False):
+                look(column.to_numpy(zero_copy_only=False), rows)
+
+
+class _Ends:
+    """What one look at a column says, and every k-th row of it if `step` is k."""
+
+    def __init__(self, step: int = 0) -> None:
+        self.step, self.numbered = step, step > 0
+        self.n = self.missing = self.infinite = 0
+        self.least, self.most = np.inf, -np.inf
+        self.part: list[Floats] = []
+        self.room = 2 * PART
+
+    def __call__(self, values: Floats, rows: Counts | None) -> None:
+        if rows is not None:
+            self.part.append(values[rows % self.step == 0][: self.room])
+            self.room -= len(self.part[-1])
+        least, most = values.min(initial=np.inf), values.max(initial=-np.inf)
+        if not np.isfinite(least) or not np.isfinite(most):
+            missing, finite = int(np.isnan(values).sum()), values[np.isfinite(values)]
+            self.missing += missing
+            self.infinite += len(values) - missing - len(finite)
+            values = finite
+            least, most = values.min(initial=np.inf), values.max(initial=-np.inf)
+        self.n += len(values)
+        self.least, self.most = min(self.least, float(least)), max(self.most, float(most))
+
+    @property
+    def fits(self) -> bool:
+        return self.n > 0 and max(abs(self.least), abs(self.most)) < LARGEST
+
+
+class _Bins:
+    """A column of one sample as it is counted. `cuts` rise; a value is at most its bin's cut."""
+
+    numbered = False
+
+    def __init__(self, cuts: Floats) -> None:
+        self.cuts = cuts
+        self.counts = np.zeros(len(cuts) + 1, np.int64)
+        self.sums = profiles.Sums(CHUNK, len(cuts) + 1)
+
+    def __call__(self, values: Floats, rows: Counts | None) -> None:
+        # Few sorted values are counted sooner than a place is found for each.
+        values = np.sort(values)
+        start = np.searchsorted(values, -np.inf, "right")
+        values = values[start : np.searchsorted(values, np.inf, "left")]
+        stops = np.append(np.searchsorted(values, self.cuts, "right"), len(values))
+        self.counts += np.diff(stops, prepend=0)
+        self.sums.add(values, None, stops)
+
+    def grouped(self, edges: Floats) -> Counts:
+        """Counts of the values at most each of some of the cuts, and above the last."""
+        found: Counts = np.add.reduceat(self.counts, self._starts(edges))
+        return found
+
+    def _starts(self, edges: Floats) -> list[int]:
+        return [0, *np.searchsorted(self.cuts, edges, "right").tolist()]
+
+    def profile(self, ends: _Ends, edges: Floats) -> NumericProfile:
+        return NumericProfile(
+            n=ends.n,
+            missing=ends.missing,
+            infinite=ends.infinite,
+            extreme=0,
+            least=ends.least,
+            most=ends.most,
+            edges=tuple(map(float, edges.tolist())),
+            counts=tuple(self.grouped(edges).tolist()),
+            sums=tuple(self.sums.totals(self._starts(edges))),
+            squares=self.sums.of_squares(),
+        )

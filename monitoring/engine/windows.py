@@ -13,7 +13,7 @@ import numpy as np
 
 from kernel.errors import Invalid
 from kernel.moments import rfc3339
-from monitoring.engine import comparing, cube, profiles
+from monitoring.engine import columns, comparing, profiles
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import Categories, Numbers
@@ -61,16 +61,16 @@ def compare_windows(
     start = _start(current, mapping, window)
     starts, rows, timeless = _windows(current, start)
     names = [_name(one, window) for one in starts]
-    columns = list(_columns(reference, current, mapping))
-    if len(columns) * len(names) > MOST_COMPARISONS:
+    compared = list(_columns(reference, current, mapping))
+    if len(compared) * len(names) > MOST_COMPARISONS:
         raise Invalid(
-            f"{len(names)} windows of {len(columns)} columns are more than {MOST_COMPARISONS} "
+            f"{len(names)} windows of {len(compared)} columns are more than {MOST_COMPARISONS} "
             "comparisons; choose wider windows",
             field="config.window",
         )
     place = {one: index for index, one in enumerate(starts)}
     found: list[list[Comparison]] = [[] for _ in starts]
-    for name, old, new, categorical in columns:
+    for name, old, new, categorical in compared:
         if categorical:
             before = profiles.categories(_alone(reference, name, old), name)
             for index, part in enumerate(_split_categories(current, new, start, place)):
@@ -140,14 +140,10 @@ def _columns(
     for name in mapping.features:
         categorical = name in mapping.categorical or reference.schema[name] != "numeric"
         yield name, reference.table[name], current.table[name], categorical
-    for name, of in (
-        ("score", cube.score_of),
-        ("prediction", cube.prediction_of),
-        ("label", cube.label_of),
-    ):
-        old, new = of(reference, mapping), of(current, mapping)
-        if old is not None and new is not None:
-            yield name, old, new, name != "score"
+    old, new = columns.answers_of(reference, mapping), columns.answers_of(current, mapping)
+    for name in columns.ANSWERS:
+        if name in old and name in new:
+            yield name, old[name].expression, new[name].expression, old[name].categorical
 
 
 def _alone(source: Source, name: str, column: "ir.Value") -> Source:

@@ -17,11 +17,12 @@ from evidently.legacy.calculations.stattests import (
 from evidently.legacy.core import ColumnType
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2_contingency, ks_2samp, kstwo, wasserstein_distance
 
 from kernel.errors import Invalid
-from monitoring.engine import comparing
+from monitoring.engine import column_profiles, comparing, cube, profiles
 from monitoring.engine.checks import drift
+from monitoring.engine.checks.drift import chance
 from monitoring.engine.profiles import Categories, counted
 from tests.monitoring.engine.making import find
 
@@ -133,6 +134,38 @@ def test_large_samples_have_scipys_asymptotic_p():
     assert got.detail["p"] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("n", [10_000, 77_777, 400_000])
+@pytest.mark.parametrize("excess", [0.01, 2.1999, 2.2001, 4, 40, 369, 371])
+def test_the_p_of_many_rows_is_scipys(n, excess):
+    gap = math.sqrt(excess / n)
+    one = comparing.Comparison(
+        "x", "numeric", 0, 0, comparing.Histogram((2 * n,), (2 * n,)), gap=(int(gap * 1e12), 10**12)
+    )
+    test, _ = chance.kolmogorov(one, 0.95)
+    expected = kstwo.sf(one.gap[0] / one.gap[1], n)
+    assert test.p == pytest.approx(expected, rel=1e-12, abs=1e-300)
+
+
+@settings(max_examples=60, deadline=None)
+@given(samples, st.integers(1, 9))
+def test_columns_compared_in_parts_are_compared_as_one(pair, chunk):
+    sides = [counted(np.asarray([x for x in side if math.isfinite(x)], float)) for side in pair[:2]]
+    if not sides[0].n or not sides[1].n:
+        return
+    whole = comparing.compare_numbers("x", *sides)
+    edges = column_profiles.profile_edges(sides[0])
+    profiled = [column_profiles.of_numbers(side, edges) for side in sides]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "CHUNK", chunk)
+        patch.setattr(profiles, "CHUNK", chunk)
+        assert comparing.compare_numbers("x", *sides) == whole
+        assert [column_profiles.of_numbers(side, edges) for side in sides] == profiled
+    rows = [np.repeat(side.values, side.counts) for side in sides]
+    assert whole.distance == pytest.approx(wasserstein_distance(*rows), rel=1e-9, abs=1e-12)
+    assert whole.gap[0] / whole.gap[1] == pytest.approx(ks_2samp(*rows).statistic, abs=1e-12)
+    assert whole.deviation == pytest.approx(np.std(rows[0]), rel=1e-9, abs=1e-9)
+
+
 def test_a_small_window_is_insufficient():
     rng = np.random.default_rng(3)
     result = drift.measure([compared(rng.normal(size=900), rng.normal(size=9))], {})
@@ -178,6 +211,14 @@ def test_a_comparison_names_no_rare_value():
 def test_a_figure_that_is_no_number_is_undefined():
     result = drift.measure([compared([-1.7e308] * 40 + [1.7e308] * 40, [0.0] * 50)], {})
     assert find(result, "wasserstein_normed", feature="x").undefined_reason == "not_finite"
+
+
+def test_values_whose_squares_are_no_numbers_are_sealed_and_give_no_false_calm():
+    """A deviation without end would make any distance 0."""
+    one = compared([1e200, 2e200, 3e200] * 20, [7e200, 8e200, 9e200] * 20)
+    got = find(drift.measure([one], {}), "wasserstein_normed", feature="x")
+    assert (got.value, got.undefined_reason) == (None, "not_finite")
+    assert cube.seal(one.to_json())
 
 
 def shifted(**config):

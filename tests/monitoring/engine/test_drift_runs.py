@@ -197,6 +197,58 @@ def test_another_figure_of_the_library_is_a_finding():
     assert conformance.line("evidently", "hellinger", {}, 0.0, 1e-8).agrees
 
 
+@pytest.fixture(scope="module")
+def rents(tmp_path_factory):
+    """A reference, and a sample whose predictions rise while its outcomes stay as they were."""
+    folder = tmp_path_factory.mktemp("rents")
+    files = []
+    for place, rise in enumerate((0.0, 120.0)):
+        rng = np.random.default_rng(place)
+        size, rent = rng.normal(60, 15, ROWS), rng.normal(900, 200, ROWS)
+        said = np.where(np.arange(ROWS) % 50 == 0, np.nan, rent + rng.normal(rise, 50, ROWS))
+        when = np.arange(ROWS, dtype=float)
+        files.append({"size": size, "rent": rent, "said": said, "when": when})
+    return [write(folder / f"{place}.parquet", one) for place, one in enumerate(files)]
+
+
+def rent_job(rents, **more):
+    return {
+        "kind": "drift",
+        "dataset": data_file(rents[1]),
+        "mapping": {
+            "task": "regression",
+            "label": "rent",
+            "prediction": "said",
+            "features": ["size"],
+            "time": "when",
+        },
+        "grade": "recomputed",
+        **more,
+    }
+
+
+def test_predictions_and_outcomes_of_a_regression_are_compared_as_numbers(rents, tmp_path):
+    job = rent_job(rents, reference=data_file(rents[0]), config={"window": 350})
+    outcome = run(job, tmp_path / "rows")
+    for metric in ("psi_deciles", "wasserstein_normed", "ks_statistic"):
+        assert find(outcome, metric, output="prediction").detail["drifted"]
+        assert not find(outcome, metric, output="label").detail["drifted"]
+        assert find(outcome, metric, output="prediction", window="350").detail["drifted"]
+    assert find(outcome, "missing_rate_difference", output="prediction").detail["current"] == 0.02
+    assert find(outcome, "drifted_share").value == 0
+    outputs = {one.slice["output"] for one in outcome.measurements if "output" in one.slice}
+    assert outputs == {"prediction", "label"}
+    assert {"predictions", "outcomes"} <= {one.name for one in outcome.plots}
+    # The profiles of this run stand in for the rows of its reference.
+    cube = tmp_path / "cube.json"
+    cube.write_bytes(outcome.cube)
+    stored = {"path": str(cube), "digest": outcome.cube_digest, "side": "reference"}
+    again = run(rent_job(rents, reference_profile=stored), tmp_path / "profile")
+    for output in ("prediction", "label"):
+        one, other = (find(each, "psi_deciles", output=output) for each in (outcome, again))
+        assert one.value == other.value
+
+
 def test_what_needs_rows_is_refused_of_a_stored_profile(files, tmp_path):
     from monitoring.engine.job import CheckJob
     from monitoring.engine.work import Clock, drift

@@ -113,17 +113,7 @@ def test_the_distances_false_alarms_are_as_many_as_it_says():
     current = rng.lognormal(size=(repeats, 150))
     alarms = 0
     for before, after in zip(reference, current, strict=True):
-        ranked = [comparing._Ranked(counted(side)) for side in (before, after)]
-        pool = comparing._pool(*ranked)
-        one = comparing.Comparison(
-            "x",
-            "numeric",
-            0,
-            0,
-            comparing.Histogram((1_000,), (150,)),
-            distance=pool.distance,
-            chance=pool.chance(),
-        )
+        one = comparing.compare_numbers("x", counted(before), counted(after))
         alarms += chance.area(one, 0.95)[0].p <= 0.05
     assert 0.02 <= alarms / repeats <= 0.08
 

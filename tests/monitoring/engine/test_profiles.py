@@ -127,6 +127,27 @@ def test_squares_are_exact_however_large():
     assert of([1e300], [0.0]).extreme == 1
 
 
+@given(
+    st.lists(
+        st.one_of(FINITE, st.floats(-1e18, 1e18), st.sampled_from([-0.0, 0.0, 2e6])), max_size=30
+    )
+)
+def test_sums_and_squares_are_those_of_whole_numbers_of_any_size(values):
+    """Against fractions: a value and its square are each rounded once to the scale."""
+    near = [value for value in values if abs(value) < profiles.LARGEST]
+    one = of(values, [0.0])
+    unit = Fraction(1, 10**profiles.SCALE)
+
+    def units(amount):
+        whole = int(amount)
+        return Fraction(whole) + round((amount - whole) * 10.0**profiles.SCALE) * unit
+
+    exact = sum((units(value) for value in near), Fraction(0))
+    assert sum(map(Fraction, one.sums), Fraction(0)) == exact
+    assert Fraction(one.squares) == sum((units(value * value) for value in near), Fraction(0))
+    assert one.extreme == len(values) - len(near)
+
+
 @pytest.mark.parametrize(
     "change",
     [

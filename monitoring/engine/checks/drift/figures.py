@@ -102,7 +102,7 @@ class _Column:
             return []
         deviation = max(one.deviation, 0.001)
         value = one.distance / deviation
-        if not math.isfinite(value):
+        if not math.isfinite(value) or not math.isfinite(deviation):
             return [self._undefined("wasserstein_normed", NOT_FINITE)]
         test, limit = chance.area(one, 1 - self.config.alpha)
         method = "in standard deviations of the reference"

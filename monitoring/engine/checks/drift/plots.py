@@ -11,6 +11,12 @@ from monitoring.engine.results import BETWEEN, MeasurementValue, Plot
 SHOWN = 3
 """Of so many features that moved most, both distributions are drawn."""
 CATEGORIES = 12
+ANSWERS = {
+    "score": ("scores", "Scores now and in the reference"),
+    "prediction": ("predictions", "Predictions now and in the reference"),
+    "label": ("outcomes", "Outcomes now and in the reference"),
+}
+"""Of answers that are numbers: the chart's name and title."""
 
 
 def plots(
@@ -21,8 +27,8 @@ def plots(
     by_index = sorted(_of_features(measured, "psi"), key=lambda bar: -bar[1])
     found = [bar_plot("psi", "Population stability index by feature", by_index, "feature", "index")]
     for one in comparisons:
-        if one.column == "score" and one.bins.edges:
-            found.append(_numbers("scores", "Scores now and in the reference", one, "score"))
+        if one.column in ANSWERS and one.bins.edges:
+            found.append(_numbers(*ANSWERS[one.column], one, one.column))
     found += _missing(measured)
     by_name = {one.column: one for one in comparisons}
     for place, (name, _) in enumerate(by_index[:SHOWN], 1):
