@@ -321,12 +321,32 @@ def masked_result(
             away.add(f"{one.metric}_by_{'_'.join(one.slice)}")
             one = _undefined(one, {"minimum": floor})
         measurements.append(masked(one, names, floor))
-    plots = [masked_plot(_emptied(one) if one.name in away else one, floor) for one in result.plots]
+    labels = {
+        ", ".join(map(str, one.slice.values()))
+        for one in result.measurements
+        if of_groups(one, names) and _is_small(one.n, floor)
+    }
+    plots = [
+        masked_plot(_emptied(one) if one.name in away else _without_lines(one, labels), floor)
+        for one in result.plots
+    ]
     return CheckResult(measurements, plots, [masked_note(one, floor) for one in notes])
 
 
 def _group(slice_: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
     return frozenset(slice_.items())
+
+
+def _without_lines(plot: Plot, few: Collection[str]) -> Plot:
+    """The chart without the curves of a few people, where no point says how many it is over."""
+    if plot.kind != "line":
+        return plot
+    kept = [
+        one
+        for one in plot.series
+        if one["name"] not in few or all("n" in point for point in one["points"])
+    ]
+    return replace(plot, series=kept)
 
 
 def _emptied(plot: Plot) -> Plot:

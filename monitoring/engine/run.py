@@ -52,9 +52,10 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
     if kind not in KINDS or kind != job.kind:
         raise Invalid(f"expected one of {', '.join(KINDS)}", field="kind")
     workdir.mkdir(parents=True, exist_ok=True)
-    # What a handful of people differ by from others would tell what each of them had.
-    raised = privacy.least_compared(job.config, job.floor)
-    job = replace(job, config=raised, seed=job.effective_seed())
+    if kind == "fairness":
+        # What a handful of people differ by from others would tell what each of them had.
+        raised = privacy.least_compared(job.config, job.floor)
+        job = replace(job, config=raised, seed=job.effective_seed())
     clock = Clock(progress)
     clock("opening the data", 0.02)
     local = _within_reach(job, workdir)
