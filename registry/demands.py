@@ -53,8 +53,12 @@ def json(value: Any, field: str) -> Any:
     """A value that has a canonical JSON form, so that it can be hashed with the dossier."""
     try:
         data = canonical.dumps(value)
-    except (canonical.NotCanonical, RecursionError) as error:
-        raise Invalid(f"this has no canonical JSON form: {error}", field=field) from None
+    except canonical.NotCanonical as error:
+        inner = error.field or ""
+        where = f"{field}.{inner}" if inner and not inner.startswith("[") else f"{field}{inner}"
+        raise Invalid(f"this has no canonical JSON form: {error.detail}", field=where) from None
+    except RecursionError:
+        raise Invalid("this is nested too deeply", field=field) from None
     if b"\\u0000" in data:
         raise Invalid(_NUL, field=field)
     return value

@@ -7,7 +7,11 @@ from typing import IO, Any
 from django.conf import settings
 from rest_framework.parsers import BaseParser
 
+from kernel.canonical import is_number
 from kernel.errors import Invalid, TooLarge
+
+DEEPEST = 64
+"""Levels of nesting. What reads a body walks it down, and a stack ends."""
 
 
 class StrictJSONParser(BaseParser):
@@ -44,8 +48,9 @@ def loads(data: bytes) -> Any:
         raise Invalid("the body is nested too deeply") from None
     if b"\\u" in data and _has_half_a_character(value):
         raise Invalid("half of a surrogate pair is no character")
-    if reason := _stray(value):
-        raise Invalid(reason)
+    if stray := _stray(value, "", 0):
+        field, reason = stray
+        raise Invalid(reason, field=field or None)
     return value
 
 
@@ -60,20 +65,34 @@ def _has_half_a_character(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class _NotJSON:
-    """NaN or an infinity where a value should be, until the name it stands under is known."""
+    """NaN or an infinity where a value should be, until the field that it stands in is known."""
 
     name: str
 
 
-def _stray(value: Any) -> str:
-    """Why `value`, or an item of it, is no JSON number; empty if all is well."""
-    if isinstance(value, _NotJSON):
-        return f"{value.name} is not JSON; leave the field out, or say null"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "the number is too large"
-    if isinstance(value, list):
-        return next(filter(None, map(_stray, value)), "")
-    return ""
+def _stray(value: Any, path: str, depth: int) -> tuple[str, str] | None:
+    """The first value that no reader may rely on: its field, and why. A number that is none, or that
+    not all read alike; what lies deeper than anything that is asked for."""
+    if depth > DEEPEST:
+        return path, "the body is nested too deeply"
+    if isinstance(value, dict):
+        for name, one in value.items():
+            if type(one) is str:
+                continue
+            if found := _stray(one, f"{path}.{name}" if path else name, depth + 1):
+                return found
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            if type(one) is str:
+                continue
+            if found := _stray(one, f"{path}[{index}]", depth + 1):
+                return found
+    elif isinstance(value, _NotJSON):
+        return path, f"{value.name} is not JSON; leave the field out, or say null"
+    elif isinstance(value, int | float) and not (isinstance(value, bool) or is_number(value)):
+        kind = "a whole number lies from -(2^53 - 1) to 2^53 - 1"
+        return path, kind if isinstance(value, int) else "the number is too large"
+    return None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -81,7 +100,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         if name in result:
             raise Invalid("the name occurs twice in one object", field=name)
-        if reason := _stray(value):
-            raise Invalid(reason, field=name)
         result[name] = value
     return result

@@ -210,10 +210,7 @@ class CheckJob:
             identity["comparator"] = self.comparator.identity()
         if self.reference_profile is not None:
             identity["reference_profile"] = self.reference_profile.identity()
-        try:
-            return int(canonical.digest(identity)[:13], 16)
-        except canonical.NotCanonical as error:
-            raise Invalid(str(error), field="config") from error
+        return int(canonical.digest(identity)[:13], 16)
 
 
 def _bounds(kind: type[_Limits], fields: Fields, key: str) -> _Limits:
