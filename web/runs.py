@@ -1,21 +1,29 @@
 """What stands on a run's page beside its measurements: the files it left, and the other attempts."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import QuerySet
 
+from kernel.errors import CountersignError
 from monitoring.models import CheckAttachment, CheckRun
 from monitoring.selectors import WHOLE
 from registry.models import Blob
+from registry.store import open_blob
 
 CUBE = "cube.json"
+CONFORMANCE = "conformance.json"
+_CONFORMANCE_SCHEMA = "countersign.conformance/1"
+# A document of more bytes than these is offered as a file alone.
+_SHOWN = 1024**2
 _ABOUT = {
     CUBE: "The counts that every measurement is computed from",
     WHOLE: "The same with its small counts",
     "evidently.html": "Evidently's report, to open in a browser",
     "evidently.json": "Evidently's report as data",
-    "conformance.json": "Our figures beside those of the libraries on the same rows",
+    CONFORMANCE: "Our figures beside those of the libraries on the same rows",
     "reason-codes.json": "For single rows, the features that weighed most in the answer",
 }
 
@@ -50,6 +58,26 @@ def files_of(
 
 def _file(name: str, blob: Blob, why_not: str) -> File:
     return File(name, _ABOUT.get(name, ""), None if why_not else blob.size, why_not)
+
+
+def conformance_of(attachments: Iterable[CheckAttachment]) -> dict[str, Any] | None:
+    """What our figures were compared with, those that differ first; None if there is nothing to show.
+
+    `{"compared": [{"library", "metric", "about", "ours", "native", "difference", "agrees"}],
+    "differing": int, "libraries": {name: version}, "differs_by_intent": [text]}`
+    """
+    found = next((one for one in attachments if one.name == CONFORMANCE), None)
+    if found is None or found.restricted or found.blob.size > _SHOWN:
+        return None
+    try:
+        with open_blob(found.blob_id, verify=True) as stream:
+            document = json.load(stream)
+    except (CountersignError, ValueError):
+        # The file is listed all the same, and says what is wrong when it is asked for.
+        return None
+    if not isinstance(document, dict) or document.get("schema") != _CONFORMANCE_SCHEMA:
+        return None
+    return {**document, "compared": sorted(document["compared"], key=lambda one: one["agrees"])}
 
 
 def attempts_of(run: CheckRun) -> QuerySet[CheckRun]:

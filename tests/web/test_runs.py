@@ -1,5 +1,6 @@
 """A run's page: the files it left, every attempt on the same version and data, and what can be done."""
 
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +56,53 @@ def test_each_file_says_what_it_is_and_the_restricted_one_who_may_not_have_it() 
     page = seen(by(Role.VALIDATOR), run)
     assert link(run, "reason-codes.json") in page
     assert "restricted" not in page
+
+
+def conformance(**changes: Any) -> Attachment:
+    line = {
+        "library": "fairlearn",
+        "metric": "selection_rate",
+        "about": {"sex": "F"},
+        "ours": 0.25,
+        "native": 0.25,
+        "difference": 0.0,
+        "tolerance": 1e-9,
+        "agrees": True,
+    }
+    few = {**line, "ours": None, "native": None, "difference": None, "below": 11}
+    document = {
+        "schema": "countersign.conformance/1",
+        "libraries": {"fairlearn": "0.15.0"},
+        "differing": 0,
+        "compared": [line, few],
+        "differs_by_intent": ["a rate without a denominator"],
+        **changes,
+    }
+    return Attachment("conformance.json", "application/json", json.dumps(document).encode())
+
+
+def test_what_the_libraries_say_on_the_same_rows_is_shown() -> None:
+    page = seen(by(Role.AUDITOR), finished(attachments=[conformance()]))
+    assert "2 figures beside those of fairlearn 0.15.0: all agree" in page
+    assert "it rests on fewer than 11" in page
+    assert "a rate without a denominator" in page
+    wrong = {
+        "library": "fairlearn", "metric": "accuracy", "about": {}, "ours": 0.5, "native": 0.75,
+        "difference": 0.25, "agrees": False,
+    }  # fmt: skip
+    run = finished(attachments=[conformance(differing=1, compared=[wrong])])
+    page = seen(by(Role.AUDITOR), run)
+    assert "1 differ" in page
+    assert "2.5e-01" in page
+
+
+def test_a_file_of_that_name_that_is_none_is_only_listed() -> None:
+    for data in (b"no json", b"[]", b'{"schema": "other"}'):
+        file = Attachment("conformance.json", "application/json", data)
+        run = finished(attachments=[file])
+        page = seen(by(Role.AUDITOR), run)
+        assert link(run, "conformance.json") in page
+        assert "Figures of the libraries" not in page
 
 
 def test_before_it_has_ended_there_is_none() -> None:

@@ -425,3 +425,9 @@ def kept(one: Mapping[str, Any]) -> str:
     ends = (("from", one.get("least")), ("below", one.get("below")))
     told = [f"{word} {scalar(value)}" for word, value in ends if value is not None]
     return " ".join([column, *told])
+
+
+@register.filter
+def tiny(value: float | None) -> str:
+    """A difference that may be one of rounding alone: `7.3e-15`."""
+    return "–" if value is None else "0" if value == 0 else f"{value:.1e}"

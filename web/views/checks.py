@@ -36,7 +36,7 @@ def _show(
     before = selectors.previous_run(run)
     seconds = {name: value for name, value in run.timings.items() if value >= 0.0005}
     erased = selectors.erasure_of(run)
-    attachments = run.attachments.select_related("blob").order_by("name")
+    attachments = list(run.attachments.select_related("blob").order_by("name"))
     data = [one.pk for one in (run.dataset, run.reference) if one is not None]
     readable = visible_datasets(actor_of(request)).filter(pk__in=data) if data else ()
     context = {
@@ -48,6 +48,7 @@ def _show(
             may_read=bool(can(actor_of(request), "cube.read", run)),
             erased=erased is not None,
         ),
+        "conformance": runs.conformance_of(attachments),
         "page": paged(request, runs.attempts_of(run), ATTEMPTS),
         "linked": {one.pk for one in readable},
         "same": selectors.same_result(run),
