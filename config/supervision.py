@@ -60,6 +60,9 @@ class Child:
         )
 
     def died_too_often(self) -> bool:
+        """A child that ended by itself, in order, did not die."""
+        if self.process is not None and self.process.returncode == 0:
+            self.starts.clear()
         recent = [start for start in self.starts if start > time.monotonic() - RESTART_WINDOW]
         return len(recent) > MAX_RESTARTS
 
@@ -75,10 +78,12 @@ class Child:
 
 
 def embedded() -> list[Child]:
-    """The two children of the embedded mode."""
+    """The children of the embedded mode."""
+    manage = str(ROOT / "manage.py")
     return [
-        Child("web", [str(ROOT / "manage.py"), "web"]),
-        Child("worker", [str(ROOT / "manage.py"), "work"]),
+        Child("web", [manage, "web"]),
+        *(Child(f"worker {number}", [manage, "work"]) for number in (1, 2)),
+        Child("loops", [manage, "loops"]),
     ]
 
 

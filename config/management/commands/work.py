@@ -1,53 +1,68 @@
-"""The worker of the embedded mode: Celery with beat, and the log's sequencer as a loop beside it."""
+"""A worker of the embedded mode: one process, in which Celery runs one task at a time.
 
-import threading
+It has no pool. The children of Celery's pool share a lock on this broker's queue, and one that is killed
+while it waits keeps the lock for ever; processes that are supervised one by one share nothing.
+"""
+
+import os
+import resource
+import signal
+import sys
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from celery.exceptions import SoftTimeLimitExceeded
+from celery.signals import task_postrun, task_prerun
+from celery.worker import state
+from django.core.management.base import BaseCommand
 
 from config.celery import app
 from config.supervision import end_with_parent
 
+_LATE = signal.ITIMER_REAL
+
 
 class Command(BaseCommand):
-    help = "Run checks, reports, the outbox and the sequencer in one worker (embedded mode)."
+    help = "Run checks, reports and what is due, one at a time (embedded mode)."
     requires_system_checks: list[str] = []  # noqa: RUF012  # `up` ran them
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--concurrency", type=int, default=2)
 
     def handle(self, *args: Any, **options: Any) -> None:
         end_with_parent()
-        stop = threading.Event()
-
-        # Once the pool has forked: a thread that holds a lock while a process forks would leave
-        # the lock taken in the child for ever.
-        def begin(**_: object) -> None:
-            from audit import outbox, sequencer
-
-            for loop in (sequencer.run_forever, outbox.run_forever):
-                threading.Thread(
-                    target=loop, args=(stop,), name=loop.__module__, daemon=True
-                ).start()
-
-        def finish(**_: object) -> None:
-            stop.set()
-
-        worker_ready.connect(begin, weak=False)
-        worker_shutting_down.connect(finish, weak=False)
-        app.conf.worker_max_tasks_per_child = None
+        task_prerun.connect(_begin, weak=False)
+        task_postrun.connect(_end, weak=False)
         app.worker_main(
             [
                 "--quiet",
                 "worker",
-                "--beat",
-                f"--schedule={settings.COUNTERSIGN.data_dir / 'beat-schedule'}",
+                "--pool=solo",
+                f"--hostname=worker-{os.getpid()}@%h",
                 "--queues=default,checks",
-                f"--concurrency={options['concurrency']}",
                 "--loglevel=WARNING",
                 "--without-gossip",
                 "--without-mingle",
             ]
         )
+
+
+def _begin(task: Any, **_: object) -> None:
+    """Hold the task to its limits of time, which a worker without a pool leaves alone."""
+    if not task.soft_time_limit:
+        return
+    further = [task.time_limit - task.soft_time_limit]
+
+    def late(*_: object) -> None:
+        if further:
+            signal.setitimer(_LATE, further.pop())
+            raise SoftTimeLimitExceeded(task.soft_time_limit)
+        os._exit(1)
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(_LATE, task.soft_time_limit)
+
+
+def _end(**_: object) -> None:
+    signal.setitimer(_LATE, 0)
+    scale = 1024 if sys.platform == "darwin" else 1
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+    if held > app.conf.worker_max_memory_per_child:
+        # Another takes its place: what was once held is never wholly given back.
+        state.should_stop = 0
