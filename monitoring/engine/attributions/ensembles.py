@@ -270,6 +270,17 @@ class Ensemble:
         """What a row costs the path-dependent algorithm, leaves times squared depth."""
         return float(sum(len(tree.leaves) * max(1, tree.depth) ** 2 for tree in self.trees))
 
+    def check_width(self, inputs: int) -> None:
+        """Native code reads the inputs that nodes ask for, whatever row reaches them.
+
+        Raises:
+            NotTaken: a node asks for one that there is not.
+        """
+        for tree in self.trees:
+            asked = tree.feature[tree.left != -1]
+            if len(asked) and not 0 <= asked.min() <= asked.max() < inputs:
+                raise NotTaken("a node asks for an input that the model does not have")
+
     def averaged(self, how: str) -> "Ensemble":
         """The same with each leaf's part of an average.
 

@@ -123,6 +123,7 @@ def _onnx_trees(model: Model, matrix: Any, score: Any) -> Explainer:
     node = onnx_graph.main_node(model.native, onnx_graph.ENSEMBLES)
     seen = onnx_graph.before(model.native, node, matrix)
     possible = onnx_graph.forms(found.ids, found.base, model.positive_index)
+    found.check_width(seen.shape[1])
     raw = found.raw(seen)
     form, _ = onnx_graph.chosen(possible, raw, score, found.base)
     combine = np.asarray(form.combine)

@@ -45,15 +45,26 @@ def check(path: Path) -> None:
         count += 1
     if not count:
         refuse("the file holds no tree")
-    if "num_class" in header:
-        _number(header, "num_class", 1, 10_000)
-    turns = 1
-    if "num_tree_per_iteration" in header:
-        turns = _number(header, "num_tree_per_iteration", 1, 10_000)
-    if count % turns:
+    if count % _classes(header):
         refuse("the file holds another number of trees than classes")
     if "tree_sizes" in header:
         _check_sizes(path, header["tree_sizes"])
+
+
+def _classes(header: Mapping[str, str]) -> int:
+    """How many numbers a row gets. LightGBM makes room for one of three, and writes by the others."""
+    found = _number(header, "num_class", 1, 10_000) if "num_class" in header else 1
+    others = []
+    if "num_tree_per_iteration" in header:
+        others.append(_number(header, "num_tree_per_iteration", 1, 10_000))
+    others += [
+        _number({"num_class": one.removeprefix("num_class:")}, "num_class", 1, 10_000)
+        for one in header.get("objective", "").split()
+        if one.startswith("num_class:")
+    ]
+    if any(one != found for one in others):
+        refuse("the file says several numbers of classes")
+    return found
 
 
 def _check_sizes(path: Path, declared: str) -> None:
@@ -73,16 +84,21 @@ def _check_sizes(path: Path, declared: str) -> None:
 def _sections(path: Path) -> Iterator[dict[str, str]]:
     """The header, then each tree, as names and values; ends where the trees end."""
     section: dict[str, str] = {}
-    with path.open(encoding="utf-8", errors="strict", newline="\n") as stream:
+    # LightGBM ends lines at a carriage return too, and texts at a zero.
+    with path.open(encoding="utf-8", errors="strict", newline=None) as stream:
         try:
             for line in stream:
-                line = line.strip()
-                if line.startswith("Tree=") or line == "end of trees":
+                bare = line.strip()
+                if bare.startswith("Tree=") or bare == "end of trees":
+                    if not line.startswith(bare):
+                        refuse("a line before a tree is indented")
                     yield section
                     section = {}
-                    if line == "end of trees":
+                    if bare == "end of trees":
                         return
-                name, separator, value = line.partition("=")
+                name, separator, value = bare.partition("=")
+                if "\0" in line or (separator and name in section):
+                    refuse(f"{name[:40]!r} stands twice in a section, or holds a zero")
                 if separator:
                     section[name] = value
         except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from monitoring.engine.loaders.structure import reached
 _OF_TREES: Final = ("RandomForest", "ExtraTrees", "GradientBoosting")
 """Beginnings of the names of ensembles that hand their rows to each tree's nodes unseen."""
 OBJECTS: Final = 5_000_000
+CATEGORIES: Final = 256
 
 
 def check(model: Any) -> None:
@@ -98,6 +99,7 @@ def _check_histograms(estimator: Any) -> None:
     width, outputs = _width(estimator), vars(estimator).get("n_trees_per_iteration_")
     if vars(estimator).get("_n_features") != width:
         refuse("an ensemble of the model has a tree of other inputs")
+    _check_categories(estimator._bin_mapper)
     known, places = estimator._bin_mapper.make_known_categories_bitsets()
     if len(places) < width:
         refuse("an ensemble of the model has malformed sets of categories")
@@ -106,6 +108,16 @@ def _check_histograms(estimator: Any) -> None:
             refuse("an ensemble of the model has more trees a round than outputs")
         for one in stage:
             _check_nodes(one, width, known, places)
+
+
+def _check_categories(mapper: Any) -> None:
+    """Known categories are bits of 256, which native code sets by their numbers."""
+    import numpy as np
+
+    for categorical, known in zip(mapper.is_categorical_, mapper.bin_thresholds_, strict=True):
+        values = np.asarray(known) if categorical else np.empty(0)
+        if len(values) and not 0 <= values.min() <= values.max() < CATEGORIES:
+            refuse("an ensemble of the model has malformed sets of categories")
 
 
 def _check_nodes(predictor: Any, width: int, known: Any, places: Any) -> None:

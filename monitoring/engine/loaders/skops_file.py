@@ -133,14 +133,13 @@ _PLAIN: Final = frozenset(
         "numpy.bool",
         "numpy.bool_",
         "numpy.str_",
-        "scipy.sparse._csr.csr_matrix",
     }
 )
 ALLOWED: Final = TRUSTED | _ESTIMATORS | _LOSSES | _PLAIN
 
 _KINDS: Final = """
     BytearrayBytes Bytes Cached DType DefaultDict Dict Json List Loss Mask MaskedArray NdArray
-    Object RandomGenerator RandomState Set Slice SparseMatrix Tree Tuple Type
+    Object RandomGenerator RandomState Set Slice Tree Tuple Type
 """
 NODES: Final = frozenset(f"{name}Node" for name in _KINDS.split())
 """Kinds of nodes that make data. Those that look up functions or methods are never met."""

@@ -117,6 +117,8 @@ class _Reader:
         found: dict[str, Any] = {}
         while self._peek() != ord("}"):
             name = self._text()
+            if name in found:
+                refuse("a name stands twice in an object")
             found[name] = self.value(self.byte(), depth + 1)
         self.at += 1
         return found

@@ -105,3 +105,13 @@ def test_a_linear_model_has_the_values_of_shaps_linear_explainer(rows, name, kno
     assert values == pytest.approx(expected.shap_values(matrix.astype(float)), abs=1e-6)
     assert base == pytest.approx(expected.expected_value, abs=1e-6)
     assert np.abs(values.sum(axis=1) + base - output).max() < 1e-9
+
+
+@pytest.mark.parametrize("far", [-1, 3, 2_000_000])
+def test_trees_that_ask_for_no_input_of_the_model_reach_no_native_code(far):
+    """They may stand in a graph beside what is computed, where the runtime never looks at them."""
+    node = [("BRANCH_LEQ", 0, 5.0, 1, 2, False), ("LEAF", 0.2), ("BRANCH_LEQ", far, 0.0, 3, 4, False),
+            ("LEAF", 0.1), ("LEAF", 0.3)]  # fmt: skip
+    found = onnx_graph.ensemble(making.older([node]))
+    with pytest.raises(NotTaken):
+        found.check_width(3)

@@ -11,12 +11,12 @@ import random
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from monitoring.engine import loaders
+from tests.monitoring.engine import hostile_skops
 from tests.monitoring.engine import onnx_making as making
 
 MODELS = Path(__file__).parent / "models"
@@ -110,101 +110,6 @@ def onnx_deep():
     return b"\x08\x09" + field(7, body)
 
 
-def archive(members, compression=zipfile.ZIP_STORED):
-    from io import BytesIO
-
-    out = BytesIO()
-    with zipfile.ZipFile(out, "w", compression) as made:
-        for name, data in members:
-            made.writestr(name, data)
-    return out.getvalue()
-
-
-def skops_members():
-    with zipfile.ZipFile(MODELS / "descent.skops") as known:
-        return [(one, known.read(one)) for one in known.namelist()]
-
-
-def skops_with(**node):
-    members = dict(skops_members())
-    schema = json.loads(members["schema.json"])
-    schema["content"] = {**node, "content": {"func": "__init__", "obj": schema["content"]}}
-    members["schema.json"] = json.dumps(schema).encode()
-    return archive(members.items())
-
-
-def skops_foreign():
-    return skops_with(__class__="system", __module__="posix", __loader__="FunctionNode")
-
-
-def skops_method():
-    """A node that looks up a method, under the name of a class that is taken."""
-    module = "sklearn.linear_model._logistic"
-    return skops_with(__class__="LogisticRegression", __module__=module, __loader__="MethodNode")
-
-
-def skops_bomb():
-    zeros = b"\0" * (64 << 20)
-    return archive([*skops_members(), ("zeros.npy", zeros)], zipfile.ZIP_DEFLATED)
-
-
-def skops_of(name, change):
-    """A model of ours, changed in memory and written again as skops writes it."""
-    import skops.io
-
-    from monitoring.engine.loaders import skops_file
-
-    model = skops.io.load(MODELS / name, trusted=sorted(skops_file.TRUSTED))
-    return skops.io.dumps(change(model) or model)
-
-
-def trees(model):
-    import numpy as np
-
-    return np.ravel(np.asarray(model.estimators_, object))
-
-
-def far_feature(model):
-    trees(model)[0].tree_.feature[0] = 1_000_000
-
-
-def without_width(model):
-    del model.n_features_in_
-
-
-def wider_tree(model):
-    trees(model)[1].n_features_in_ = 4
-
-
-def more_outputs(model):
-    """Native code adds each column of trees to memory that has one column."""
-    model.estimators_ = model.estimators_.repeat(3, axis=1)
-
-
-def far_node(model):
-    model._predictors[0][0].nodes["left"][0] = 1_000_000
-
-
-def far_input_of_histograms(model):
-    model._predictors[0][0].nodes["feature_idx"][0] = 1_000_000
-
-
-def far_category(model):
-    nodes = model._predictors[0][0].nodes
-    nodes["is_categorical"][0], nodes["bitset_idx"][0] = 1, 1_000
-
-
-def calling(model):
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer
-
-    return make_pipeline(FunctionTransformer(func=list), model)
-
-
-def skops_outside():
-    return archive([*skops_members(), ("../../outside.npy", b"x")])
-
-
 def xgboost(change):
     document = json.loads((MODELS / "xgboost.json").read_text())
     change(document["learner"]["gradient_booster"]["model"])
@@ -229,6 +134,29 @@ def far_input(model):
 
 def more_trees(model):
     model["gbtree_model_param"]["num_trees"] = "999999999"
+
+
+def far_output(model):
+    """Native code adds the tree's leaves to a number of the row that it has no room for."""
+    model["tree_info"][0] = 5_000_000
+
+
+def far_round(model):
+    model["iteration_indptr"][-1] = 5_000_000
+
+
+def strange_parent(model):
+    model["trees"][0]["parents"][1] = 2_000_000
+
+
+def broken_number(model):
+    model["trees"][0]["left_children"][0] = 1.5
+
+
+def said_twice():
+    """Of two values ours might be read here, and the other one there."""
+    text = (MODELS / "xgboost.json").read_text()
+    return text.replace('"tree_info":', '"tree_info":[9],"tree_info":').encode()
 
 
 def ubj():
@@ -264,29 +192,7 @@ HOSTILE = {
     "onnx, a tensor of 2^60 numbers": ("onnx", onnx_giant, "claims more than"),
     "onnx, a tensor that is not there": ("onnx", onnx_hollow, "does not hold them"),
     "onnx, nested without end": ("onnx", onnx_deep, "ONNX|nest"),
-    "skops, a function": ("skops", skops_foreign, "allow-list"),
-    "skops, a method": ("skops", skops_method, "allow-list"),
-    **{
-        f"skops, {what}": ("skops", lambda name=name, change=change: skops_of(name, change), told)
-        for what, name, change, told in (
-            ("an input far away", "boosting.skops", far_feature, "does not have"),
-            ("an input far away in a forest", "forest.skops", far_feature, "does not have"),
-            ("inputs that are not said", "forest.skops", without_width, "how many inputs"),
-            ("a tree of fewer inputs", "forest.skops", wider_tree, "other inputs"),
-            ("more trees than outputs", "boosting.skops", more_outputs, "than outputs"),
-            ("a node far away", "histograms.skops", far_node, "circle"),
-            (
-                "a histogram's input far away",
-                "histograms.skops",
-                far_input_of_histograms,
-                "does not have",
-            ),
-            ("a set of categories far away", "histograms.skops", far_category, "categories"),
-            ("a type that is called", "descent.skops", calling, "function is not on"),
-        )
-    },
-    "skops, a bomb": ("skops", skops_bomb, "unpacks from"),
-    "skops, a path that leads out": ("skops", skops_outside, "never opened"),
+    **hostile_skops.FILES,
     "xgboost, nodes that are not there": (
         "xgboost_json",
         lambda: xgboost(lying_nodes),
@@ -296,6 +202,16 @@ HOSTILE = {
     "xgboost, a circle": ("xgboost_json", lambda: xgboost(circle), "not a tree"),
     "xgboost, an input far away": ("xgboost_json", lambda: xgboost(far_input), "does not have"),
     "xgboost, trees that are not there": ("xgboost_json", lambda: xgboost(more_trees), "claims"),
+    "xgboost, an output far away": ("xgboost_json", lambda: xgboost(far_output), "tree_info"),
+    "xgboost, a round far away": ("xgboost_json", lambda: xgboost(far_round), "iteration_indptr"),
+    "xgboost, a parent far away": (
+        "xgboost_json",
+        lambda: xgboost(strange_parent),
+        "another parent",
+    ),
+    "xgboost, half a node": ("xgboost_json", lambda: xgboost(broken_number), "whole numbers"),
+    "xgboost, a name twice": ("xgboost_json", said_twice, "stands twice"),
+    "xgboost ubj, a name twice": ("xgboost_ubj", lambda: b"{i\x01aTi\x01aT}", "stands twice"),
     "xgboost, nested without end": (
         "xgboost_json",
         lambda: b'{"learner":' + b"[" * 200_000,
@@ -322,6 +238,26 @@ HOSTILE = {
         "lightgbm",
         lambda: lightgbm("^split_feature=[0-9]+", "split_feature=1999999"),
         "does not have",
+    ),
+    "lightgbm, more outputs than room": (
+        "lightgbm",
+        lambda: lightgbm("^num_tree_per_iteration=1$", "num_tree_per_iteration=4"),
+        "several numbers of classes",
+    ),
+    "lightgbm, an objective of more classes": (
+        "lightgbm",
+        lambda: lightgbm("^objective=.*$", "objective=multiclass num_class:5000"),
+        "several numbers of classes",
+    ),
+    "lightgbm, a line within a line": (
+        "lightgbm",
+        lambda: lightgbm("^internal_weight=.*$", "internal_weight=0\rleft_child=1999999"),
+        "stands twice",
+    ),
+    "lightgbm, a tree before the trees": (
+        "lightgbm",
+        lambda: lightgbm("^Tree=0$", " Tree=0\nTree=0"),
+        "indented",
     ),
     "lightgbm, sizes that lead out": (
         "lightgbm",
