@@ -312,7 +312,7 @@ class Event(TypedDict):
 
 
 class Observation(TypedDict):
-    """What a monitor found in one batch. `ref` is the run's."""
+    """What a monitor found in one window. `ref` is the run's; `batch` its batch, or where it begins."""
 
     ref: str
     batch: str
@@ -325,7 +325,7 @@ class Observation(TypedDict):
 
 
 class Watched(TypedDict):
-    """One limit of a monitor, and the figure over the batches, oldest first."""
+    """One limit of a monitor, and the figure over the windows, oldest first."""
 
     limit: str
     metric: str

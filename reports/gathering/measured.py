@@ -1,12 +1,12 @@
 """What was measured: every validation run that ended, and what the monitors found."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from kernel.moments import rfc3339
 from monitoring.limits import parse_limits
-from monitoring.models import Breach, CheckRun, Measurement, ObservationBatch
+from monitoring.models import Breach, CheckRun, Measurement, Window
 from monitoring.models import Monitor as MonitorRow
 from monitoring.selectors import measurement_facts
 from registry.models import Environment, ModelVersion, Use
@@ -104,7 +104,7 @@ def _measurement(fact: dict[str, Any]) -> schema.Measurement:
 def monitors_of(
     version: ModelVersion, use: Use, environment: Environment, at: datetime, index: EvidenceIndex
 ) -> list[schema.Monitor]:
-    """The monitors that ran in the place by the cut-off, each limit with its figure by batch."""
+    """The monitors that ran in the place by the cut-off, each limit with its figure by window."""
     rows = MonitorRow.objects.filter(
         version=version, use=use, environment=environment, since__lte=at
     ).order_by("since", "pk")
@@ -124,13 +124,7 @@ def _monitor(row: MonitorRow, at: datetime, index: EvidenceIndex) -> schema.Moni
             who(row.started_by),
         )
     )
-    runs = list(
-        CheckRun.objects.filter(
-            monitor=row, state=CheckRun.State.SUCCEEDED, finished_at__lte=at, batch__isnull=False
-        )
-        .select_related("batch", "requested_by")
-        .order_by("-batch__window_end", "-pk")[:LONGEST_SERIES]
-    )[::-1]
+    runs = _newest_of_windows(row, at)
     breaches = Breach.objects.filter(monitor=row, opened_at__lte=at)
     still_open = breaches.filter(resolved_at=None) | breaches.filter(resolved_at__gt=at)
     measured = list(Measurement.objects.filter(run__in=runs))
@@ -143,6 +137,23 @@ def _monitor(row: MonitorRow, at: datetime, index: EvidenceIndex) -> schema.Moni
         "last_run_at": rfc3339(runs[-1].finished_at) if runs and runs[-1].finished_at else None,
         "open_breaches": still_open.count(),
     }
+
+
+def _newest_of_windows(row: MonitorRow, at: datetime) -> list[CheckRun]:
+    """The last windows of a monitor, oldest first, each by the newest run of it."""
+    found = (
+        CheckRun.objects.filter(
+            monitor=row, state=CheckRun.State.SUCCEEDED, finished_at__lte=at, window__isnull=False
+        )
+        .select_related("batch", "window", "requested_by")
+        .order_by("-window__end", "-window__start", "-window", "-finished_at", "-pk")
+    )
+    newest: dict[object, CheckRun] = {}
+    for run in found.iterator(chunk_size=2 * LONGEST_SERIES):
+        newest.setdefault(run.window_id, run)
+        if len(newest) == LONGEST_SERIES:
+            break
+    return list(newest.values())[::-1]
 
 
 def _watched(
@@ -167,18 +178,25 @@ def _watched(
         "value": limit.value,
         "unit": units.pop() if len(units) == 1 else "",
         "observations": [
-            _observation(run, run.batch, found.get(run.pk), index) for run in runs if run.batch
+            _observation(run, run.window, found.get(run.pk), index) for run in runs if run.window
         ],
     }
 
 
+def _begins(window: Window) -> str:
+    """The day on which a window begins, and the hour where it is shorter than one."""
+    text = rfc3339(window.start)
+    hours = window.end - window.start < timedelta(days=1)
+    return f"{text[:10]} {text[11:16]}" if hours else text[:10]
+
+
 def _observation(
-    run: CheckRun, batch: ObservationBatch, one: Measurement | None, index: EvidenceIndex
+    run: CheckRun, window: Window, one: Measurement | None, index: EvidenceIndex
 ) -> schema.Observation:
     return {
         "ref": cite_run(run, index),
-        "batch": batch.batch_id,
-        "window_end": rfc3339(batch.window_end),
+        "batch": run.batch.batch_id if run.batch else _begins(window),
+        "window_end": rfc3339(window.end),
         "value": one.value if one else None,
         "lower": one.lower if one else None,
         "upper": one.upper if one else None,
