@@ -8,7 +8,7 @@ import numpy as np
 from scipy import integrate, optimize, stats
 
 from bench.checks.coverage import BOUNDS, register
-from bench.checks.coverage_performance import score_cube
+from bench.checks.coverage_performance import UNKNOWN_BINS, WHERE, score_cube
 from monitoring.engine.checks import fairness, groups
 from monitoring.engine.cube import Cell, Contingency, Moments, ScoreCell, ScoreCube
 from monitoring.engine.cube.estimated import SCALE
@@ -81,7 +81,15 @@ def _case(
 LARGES = {group: sum(_gaps(group)) for group in SIZES}
 for _group in SIZES:
     _ece = sum(abs(gap) for gap in _gaps(_group))
-    _case("calibration within groups", calibrated, "group_calibration_error", _group, _ece)
+    _case(
+        "calibration error within groups",
+        calibrated,
+        "group_calibration_error",
+        _group,
+        _ece,
+        UNKNOWN_BINS,
+        WHERE,
+    )
     _large = LARGES[_group]
     _case("calibration within groups", calibrated, "calibration_in_the_large", _group, _large)
 _case(

@@ -128,7 +128,7 @@ def measure(
 
     Proportions have Wilson's interval, areas DeLong's on logits, widened by the certified error of
     the bins, Brier score and log loss (unit "nats") Student's. The expected calibration error over
-    ten equal bins is biased upwards in small samples and has none.
+    ten equal bins is biased upwards in small samples; its interval, by hybrid resampling, is not.
 
     Raises:
         Invalid: naming the field of `config`.
