@@ -79,12 +79,12 @@ def _parts(documents: Sequence[Document], name: str) -> list[Any]:
 
 def _contingency(documents: Sequence[Document]) -> Contingency:
     parts = _parts(documents, "contingency")
-    return reduce(cube.merge, [Contingency.from_json(one) for one in parts])
+    return cube.merge(*(Contingency.from_json(one) for one in parts))
 
 
 def _scores(documents: Sequence[Document]) -> ScoreCube | None:
     parts = [ScoreCube.from_json(one) for one in _parts(documents, "scores")]
-    return reduce(cube.merge_scores, parts) if parts else None
+    return cube.merge_scores(*parts) if parts else None
 
 
 def _performance(documents: Sequence[Document], config: dict[str, Any], seed: int) -> Summed:
@@ -129,7 +129,7 @@ def _decisions(
 
     counts, scores = _contingency(documents), _scores(documents)
     late = [ExpectedCube.from_json(one) for one in _parts(documents, "expected")]
-    expected = reduce(merge_expected, late) if late else None
+    expected = merge_expected(*late) if late else None
     compared = None
     if alike and _parts(documents, "paired"):
         pairs = []
@@ -182,9 +182,7 @@ def _fairness(documents: Sequence[Document], config: dict[str, Any], seed: int) 
     mapping = ColumnMapping.from_json(documents[0]["mapping"])
     counts, scores = _contingency(documents), _scores(documents)
     estimated = {
-        name: reduce(
-            cube.merge, [Contingency.from_json(one["estimated"][name]) for one in documents]
-        )
+        name: cube.merge(*(Contingency.from_json(one["estimated"][name]) for one in documents))
         for name in documents[0].get("estimated") or {}
     }
     found: dict[str, Any] = {"contingency": counts.to_json()}

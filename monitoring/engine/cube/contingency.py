@@ -132,11 +132,12 @@ def bounded(counted: "ir.Table") -> list[dict[str, Any]]:
     return rows
 
 
-def merge(first: Contingency, second: Contingency) -> Contingency:
-    """Add two contingency cubes of the same attributes, of two days for instance."""
-    if (first.attributes, first.scale) != (second.attributes, second.scale):
+def merge(first: Contingency, *others: Contingency) -> Contingency:
+    """Add up contingency cubes of the same attributes, of several days for instance."""
+    if any((one.attributes, one.scale) != (first.attributes, first.scale) for one in others):
         raise Invalid("cubes of different attributes do not add up", field="attributes")
-    return Contingency(first.attributes, added((*first.cells, *second.cells)), first.scale)
+    cells = (cell for one in (first, *others) for cell in one.cells)
+    return Contingency(first.attributes, added(cells), first.scale)
 
 
 def added(cells: Iterable[Cell]) -> tuple[Cell, ...]:

@@ -100,9 +100,9 @@ def expected_cube(source: Source, mapping: ColumnMapping) -> ExpectedCube | None
     return ExpectedCube(names, SCORE_BINS, tuple(ordered))
 
 
-def merge_expected(first: ExpectedCube, second: ExpectedCube) -> ExpectedCube:
-    """Add two cubes of expectations of the same attributes and bins."""
-    if (first.attributes, first.bins) != (second.attributes, second.bins):
+def merge_expected(first: ExpectedCube, *others: ExpectedCube) -> ExpectedCube:
+    """Add up cubes of expectations of the same attributes and bins."""
+    if any((one.attributes, one.bins) != (first.attributes, first.bins) for one in others):
         raise Invalid("expectations of different shapes do not add up", field="attributes")
-    cells = first.cells + second.cells
+    cells = tuple(cell for one in (first, *others) for cell in one.cells)
     return ExpectedCube(first.attributes, first.bins, cells).by(first.attributes)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from monitoring.engine.mapping import UNKNOWN, ColumnMapping, Scalar, SensitiveAttribute
+from monitoring.engine.results import BETWEEN
 from monitoring.engine.sources import Source, text_of
 
 if TYPE_CHECKING:
@@ -15,13 +16,22 @@ Group = tuple[str, ...]
 
 
 def group_of(source: Source, attribute: SensitiveAttribute) -> "ir.Value":
-    """The name of the row's group as an expression."""
+    """The name of the row's group as an expression.
+
+    `*` stands for the comparison between groups. A value of stars alone is told by one star more, so
+    that no group is called so, and none as another.
+    """
     import ibis
 
     column = source.table[attribute.column]
     names = attribute.groups()
     if not names:
-        return ibis.ifelse(_absent(column), ibis.literal(UNKNOWN), text_of(source.backend, column))
+        text = text_of(source.backend, column)
+        if column.type().is_string():
+            stars = text.replace(BETWEEN, "") == ""
+            starred = ibis.ifelse(stars, text.concat(BETWEEN), text)
+            text = ibis.ifelse(text.startswith(BETWEEN), starred, text)
+        return ibis.ifelse(_absent(column), ibis.literal(UNKNOWN), text)
     branches = [(column < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
     return ibis.cases((_absent(column), UNKNOWN), *branches, else_=names[-1])
 

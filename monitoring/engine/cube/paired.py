@@ -128,16 +128,17 @@ def paired_cube(source: Source, mapping: ColumnMapping) -> PairedCube | None:
     return PairedCube(names, PAIRED_BINS, tuple(cells), scores, moments)
 
 
-def merge_paired(first: PairedCube, second: PairedCube) -> PairedCube:
-    """Add two paired cubes of the same attributes and bins."""
-    if (first.attributes, first.bins) != (second.attributes, second.bins):
+def merge_paired(first: PairedCube, *others: PairedCube) -> PairedCube:
+    """Add up paired cubes of the same attributes and bins."""
+    if any((one.attributes, one.bins) != (first.attributes, first.bins) for one in others):
         raise Invalid("pairs of different shapes do not add up", field="attributes")
+    parts = (first, *others)
     return PairedCube(
         first.attributes,
         first.bins,
-        first.cells + second.cells,
-        first.scores + second.scores,
-        first.moments + second.moments,
+        tuple(cell for one in parts for cell in one.cells),
+        tuple(cell for one in parts for cell in one.scores),
+        tuple(sums for one in parts for sums in one.moments),
     ).by(first.attributes)
 
 

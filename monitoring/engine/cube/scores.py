@@ -159,12 +159,16 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
     )
 
 
-def merge_scores(first: ScoreCube, second: ScoreCube) -> ScoreCube:
-    """Add two score cubes of the same attributes and bins."""
-    if (first.attributes, first.bins) != (second.attributes, second.bins):
+def merge_scores(first: ScoreCube, *others: ScoreCube) -> ScoreCube:
+    """Add up score cubes of the same attributes and bins."""
+    if any((one.attributes, one.bins) != (first.attributes, first.bins) for one in others):
         raise Invalid("score cubes of different shapes do not add up", field="attributes")
+    parts = (first, *others)
     return ScoreCube(
-        first.attributes, first.bins, first.cells + second.cells, first.moments + second.moments
+        first.attributes,
+        first.bins,
+        tuple(cell for one in parts for cell in one.cells),
+        tuple(sums for one in parts for sums in one.moments),
     ).by(first.attributes)
 
 

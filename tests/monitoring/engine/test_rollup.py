@@ -144,10 +144,10 @@ def sealed(outcome, *names):
 @given(SEEDS)
 @settings(max_examples=2, deadline=None)
 def test_decisions_with_slices_and_estimates(tmp_path_factory, seed):
-    config = {**LEAST, "estimate": True, "intersections": True}
+    config = {**LEAST, "estimate": True}
     config["costs"] = {"false_positive": 3}
     home = tmp_path_factory.mktemp("days")
-    month, whole = rolled("performance", DECIDED, config, seed, home)
+    month, whole = rolled("performance", DECIDED, config, seed, home, days=2)
     same_figures(month, whole)
     assert find(month, "estimated_accuracy", region="north").value is not None
     names = ("contingency", "scores", "expected", "slices")
@@ -157,10 +157,11 @@ def test_decisions_with_slices_and_estimates(tmp_path_factory, seed):
 
 
 def test_groupings_are_those_that_were_asked_for(tmp_path):
-    config = {**LEAST, "groupings": ["race", "region"]}
-    month, whole = rolled("performance", DECIDED, config, 1, tmp_path)
+    config = {**LEAST, "groupings": ["race", "region"], "intersections": True}
+    month, whole = rolled("performance", DECIDED, config, 1, tmp_path, days=2)
     same_figures(month, whole)
-    assert {tuple(one.slice) for one in month.measurements} == {(), ("race",), ("region",)}
+    groups = {tuple(one.slice) for one in month.measurements}
+    assert groups == {(), ("race",), ("sex", "race"), ("region",)}
 
 
 def test_fairness_with_proxied_groups_and_the_law_by_selection(tmp_path):
@@ -255,7 +256,7 @@ outcomes = st.tuples(sizes, sizes, st.sampled_from("ab"))
 
 
 @given(st.lists(st.lists(outcomes, min_size=1, max_size=6), min_size=1, max_size=4))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_sums_of_residuals_of_any_size_add_up_digit_by_digit(tmp_path_factory, days):
     home = tmp_path_factory.mktemp("sizes")
     declared = mapping(task="regression", label="y", prediction="p", sensitive=["g"])
@@ -285,7 +286,7 @@ def test_sums_of_residuals_of_any_size_add_up_digit_by_digit(tmp_path_factory, d
 
 
 @given(st.lists(st.floats(-1e140, 1e140), min_size=1, max_size=20))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_a_bin_holds_its_sizes(tmp_path_factory, errors):
     home = tmp_path_factory.mktemp("bins")
     path = write(home / "x.parquet", {"y": [0.0] * len(errors), "p": errors})
@@ -348,7 +349,7 @@ def test_what_needs_the_rows_is_undefined_and_said(tmp_path):
         return loan_job(*given, **more, reference=reference)
 
     declared = {"features": ["income", "points", "worth"], "label": "paid"}
-    month, whole = rolled("drift", declared, config, 2, tmp_path, columns, of)
+    month, whole = rolled("drift", declared, config, 2, tmp_path, columns, of, days=1)
     assert find(whole, "domain_classifier_auc").value is not None
     assert find(month, "domain_classifier_auc").undefined_reason == "does_not_add_up"
     (note,) = [one for one in month.notes if one.code == "needs_rows"]

@@ -6,7 +6,6 @@ proportions have Tango's score interval and McNemar's test, those of areas DeLon
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -74,8 +73,8 @@ def merge_compared(parts: Sequence[Compared]) -> Compared:
     scores: list[ScoreCube | None] = []
     for name in ("ours", "other"):
         given = [getattr(one, name) for one in parts]
-        scores.append(None if None in given else reduce(merge_scores, given))
-    return Compared(reduce(merge_paired, [one.cube for one in parts]), *scores)
+        scores.append(None if None in given else merge_scores(*given))
+    return Compared(merge_paired(*(one.cube for one in parts)), *scores)
 
 
 def compared(found: Compared, group: Group, scope: Scope) -> list[MeasurementValue]:
