@@ -129,6 +129,7 @@ def test_all_attempts_show_failed_and_cancelled_ones_too() -> None:
     fairness = helpers.request(version, data=data, kind="fairness")
     stranger = helpers.request(data=data)
     page = seen(by(Role.AUDITOR), first)
+    assert "All attempts (3)</a>" in page
     attempts = page.split('id="attempts"')[1].split("</section>")[0]
     assert "this run" in attempts
     assert "Cancelled" in attempts
