@@ -96,11 +96,6 @@ def _check_cut(dataset: Dataset, question: Question, window: str, field: str) ->
         )
     if dataset.digest_of == Dataset.DigestOf.BYTES:
         return
-    if question.config.get("scoring_endpoint"):
-        raise Unprocessable(
-            "a scoring endpoint is sent the rows of files, and these stay in their source",
-            field=field,
-        )
     kinds = {one["name"]: one["type"] for one in dataset.columns}
     if not kinds:
         # Registered with a digest and never read: the first check says what is wrong.

@@ -158,22 +158,12 @@ def begin_monitor(
     }
     cut = {"source": source, "recheck": RECHECK if recheck is None else recheck} if source else {}
     digest = definition.digest(**own, **{**cut, "source": source.digest} if source else {})
-    before = (
-        Monitor.objects.select_for_update(of=("self",))
-        .select_related("use", "environment")
-        .filter(version=version, use=use, environment=environment, name=name, until=None)
-        .first()
-    )
-    if before is not None:
-        if before.definition_digest == digest:
-            return before
-        before.version = version
-        finish_monitor(before, at=at, actor=actor)
+    where = {"version": version, "use": use, "environment": environment, "name": name}
+    same = _same_or_ended(where, digest, at=at, actor=actor)
+    if same is not None:
+        return same
     monitor = Monitor.objects.create(
-        version=version,
-        use=use,
-        environment=environment,
-        name=name,
+        **where,
         reference=reference,
         backtest=shown,
         definition_digest=digest,
@@ -197,6 +187,23 @@ def begin_monitor(
         source=source.digest if source else None,
     )
     return monitor
+
+
+def _same_or_ended(
+    where: dict[str, Any], digest: str, *, at: datetime, actor: Actor
+) -> Monitor | None:
+    """The monitor of that name at that place if it is the same in all; another one ends."""
+    before = (
+        Monitor.objects.select_for_update(of=("self",))
+        .select_related("use", "environment")
+        .filter(**where, until=None)
+        .first()
+    )
+    if before is None or before.definition_digest == digest:
+        return before
+    before.version = where["version"]
+    finish_monitor(before, at=at, actor=actor)
+    return None
 
 
 def _shown(

@@ -152,18 +152,18 @@ def without_scoring(
     `data` is by the field that names it.
 
     Raises:
-        Unprocessable: naming that field, if the check would have to score them.
+        Unprocessable: naming the field, if the check would have to score them.
     """
     loose = [name for name, one in data.items() if one and one.digest_of == "relation"]
     if not loose:
         return config
-    if kind in configs.NEED_MODEL or (config or {}).get("grade") == Grade.RE_PERFORMED:
-        one = data[loose[0]]
-        raise Unprocessable(
-            f"the rows of {one} are pinned by no digest, so nothing can be re-performed on them",
-            field=loose[0],
-        )
-    return {**(config or {}), "grade": str(Grade.RECOMPUTED)}
+    asked, rows = config or {}, f"the rows of {data[loose[0]]} are pinned by no digest, so"
+    if kind in configs.NEED_MODEL or asked.get("grade") == Grade.RE_PERFORMED:
+        raise Unprocessable(f"{rows} nothing can be re-performed on them", field=loose[0])
+    for name in ("scoring_endpoint", "compare_with"):
+        if asked.get(name) is not None:
+            raise Unprocessable(f"{rows} no model is scored on them", field=f"config.{name}")
+    return {**asked, "grade": str(Grade.RECOMPUTED)}
 
 
 def _with_grade(

@@ -444,6 +444,8 @@ def test_what_cannot_be_watched_is_named(lake, today):
         ({"version": helpers.version()}, Unprocessable, "source"),
         ({"config": {"grade": "re-performed"}}, Unprocessable, "source"),
         ({"kind": "explainability"}, Unprocessable, "source"),
+        ({"config": {"scoring_endpoint": "shop"}}, Unprocessable, "config.scoring_endpoint"),
+        ({"config": {"compare_with": 1}}, Unprocessable, "config.compare_with"),
         ({"kind": "oversight"}, Invalid, "source"),
         ({"recheck": -1}, Invalid, "recheck"),
         ({"recheck": 32}, Invalid, "recheck"),
