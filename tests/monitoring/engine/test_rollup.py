@@ -231,6 +231,16 @@ def test_the_law_by_scores_of_many_values_is_undefined_and_said(tmp_path, monkey
     assert "median" in note.text
 
 
+def test_estimates_of_days_whose_labels_are_late(tmp_path):
+    declared = {name: one for name, one in DECIDED.items() if name != "label"}
+    config = {**LEAST, "estimate": True, "groupings": ["region"]}
+    month, whole = rolled("performance", declared, config, 3, tmp_path, days=2)
+    same_figures(month, whole)
+    assert find(month, "estimated_auc", region="north").value is not None
+    assert sealed(month, "expected", "slices") == sealed(whole, "expected", "slices")
+    assert [one.code for one in month.notes] == ["missing_label"]
+
+
 @given(SEEDS)
 @settings(max_examples=2, deadline=None)
 def test_numbers_with_slices(tmp_path_factory, seed):
