@@ -65,6 +65,22 @@ def test_every_instant_lies_in_one_stretch_and_the_next_begins_where_it_ends(win
     assert windows.around(window, end)[0] == end
 
 
+@given(
+    st.sampled_from(windows.WINDOWS[1:]),
+    st.integers(0, 60 * 365 * 24).map(lambda n: datetime(1990, 1, 1, tzinfo=UTC) + n * HOUR),
+    st.integers(0, 40),
+)
+def test_later_stretches_follow_without_a_gap_and_none_is_longer_than_can_be(window, at, count):
+    start, end = windows.around(window, at)
+    ends = list(windows.ends_after(window, end, count))
+    assert len(ends) == count
+    for before, after in zip([end, *ends], ends, strict=False):
+        assert windows.around(window, before) == (before, after)
+        assert after - before <= windows.longest(window)
+    assert end - start <= windows.longest(window)
+    assert windows.cuts_days(window) == window[0].isdigit()
+
+
 def test_weeks_begin_on_monday_and_months_have_their_own_length():
     at = datetime(2024, 2, 29, 23, 59, tzinfo=UTC)
     assert windows.around("week", at)[0] == datetime(2024, 2, 26, tzinfo=UTC)

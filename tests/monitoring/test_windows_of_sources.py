@@ -161,6 +161,32 @@ def test_the_same_counts_judge_nothing_again(lake, today):
     assert len(helpers.entries("monitoring.window.judged", again.pk)) == 1
 
 
+def test_a_window_that_was_empty_is_judged_on_what_came_and_one_that_is_emptied_is_no_pass(
+    lake, today
+):
+    watch = lakes.monitor(recheck=2)
+    turn(today + DAY)
+    assert (window_of(watch, today).state, window_of(watch, today).rows) == ("insufficient", 0)
+    lake.put(today, 100)
+    turn(today + 2 * DAY)
+    assert (window_of(watch, today).state, window_of(watch, today).rows) == ("judged", 100)
+    lake.run("DELETE FROM loans")
+    turn(today + 3 * DAY)
+    window = window_of(watch, today)
+    assert (window.state, window.rows, window.judged_times) == ("insufficient", 0, 3)
+    times = [one.public["times"] for one in helpers.entries("monitoring.window.judged", window.pk)]
+    assert times == [1, 2, 3]
+
+
+def test_an_empty_window_that_stays_empty_is_judged_once(lake, today):
+    watch = lakes.monitor()
+    for day in (1, 2):
+        turn(today + day * DAY)
+    window = window_of(watch, today)
+    assert CheckRun.objects.filter(window=window).count() == 2
+    assert (window.judged_times, window.recheck_run) == (1, None)
+
+
 def test_while_it_is_counted_again_a_window_keeps_what_it_came_to(lake, today):
     """Else the windows after it would lose count of it."""
     watch = lakes.monitor(consecutive=2)
