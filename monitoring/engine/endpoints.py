@@ -233,7 +233,7 @@ def read_answer(data: bytes, artifact_digest: str, count: int) -> Answer:
             raise Invalid("expected 0 or 1 for each row", field="predictions")
         decided = None if predictions is None else [int(one) for one in predictions]
         return Answer(scores, decided)
-    except (ValueError, Invalid) as error:
+    except (ValueError, RecursionError, Invalid) as error:
         detail = f"{error.field}: {error.detail}" if isinstance(error, Invalid) else "no JSON"
         raise Unprocessable(f"the endpoint's answer: {detail}", field=FIELD) from error
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from kernel.errors import Invalid
 from monitoring.engine import cube, loaders, rescoring, rows, sandbox
-from monitoring.engine.attributions import apart
+from monitoring.engine.attributions import BASE, OUTPUT, SCORE, apart
 from monitoring.engine.checks.explainability import reason_codes
 from monitoring.engine.checks.explainability.settings import Settings
 from monitoring.engine.inputs import InputSpec
@@ -64,6 +64,7 @@ def explain(job: CheckJob, settings: Settings, workdir: Path, progress: Progress
         source.close()
     task |= {
         "background": settings.background,
+        "drawn": settings.rows,
         "seeds": settings.seeds,
         "values": str(home / "values.parquet"),
     }
@@ -71,7 +72,7 @@ def explain(job: CheckJob, settings: Settings, workdir: Path, progress: Progress
         {**task, "operation": "explain"}, home, job.sandbox, _part(progress, 0.0, 0.75)
     )
     isolation = answer.pop("isolation")
-    values = _Values.read(Path(task["values"]), spec)
+    values = _Values.read(Path(task["values"]), spec, settings.rows)
     aggregates = {
         **_sums(answer, values, spec),
         **_again(job, task, workdir, values, progress),
@@ -80,7 +81,7 @@ def explain(job: CheckJob, settings: Settings, workdir: Path, progress: Progress
     }
     attachments = []
     if settings.reasons is not None:
-        asked = _Values.read(Path(task["asked_values"]), spec)
+        asked = _Values.read(Path(task["asked_values"]), spec, settings.reasons.most)
         document = reason_codes.document(
             settings.reasons, answer.pop("asked"), asked.table, spec, aggregates, _model(job)
         )
@@ -165,11 +166,11 @@ class _Values:
     values: Any
 
     @classmethod
-    def read(cls, path: Path, spec: InputSpec) -> "_Values":
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(path)
-        columns = [table[f"value_{place}"].to_numpy() for place in range(len(spec.features))]
+    def read(cls, path: Path, spec: InputSpec, most: int) -> "_Values":
+        """Read up to `most` rows."""
+        names = [f"value_{place}" for place in range(len(spec.features))]
+        table = sandbox.table_of(path, [ROW, SCORE, OUTPUT, BASE, "error", *names], most)
+        columns = [table[name].to_numpy() for name in names]
         values = np.column_stack(columns) if columns else np.empty((table.num_rows, 0))
         if not np.isfinite(values).all():
             raise Invalid("the explanation is not finite", field="artifact")
@@ -211,7 +212,7 @@ def _sums(answer: Mapping[str, Any], found: _Values, spec: InputSpec) -> dict[st
     return {
         **facts,
         "additivity_error": rounded(float(found.table["error"].to_numpy().max()), 2),
-        "scale": rounded(float(np.abs(found.table["countersign_output"].to_numpy()).max())),
+        "scale": rounded(float(np.abs(found.table[OUTPUT].to_numpy()).max())),
         "columns": _column_sums(found.values, spec),
     }
 
@@ -220,8 +221,6 @@ def _again(
     job: CheckJob, task: Mapping[str, Any], workdir: Path, found: _Values, progress: Progress
 ) -> dict[str, int]:
     """Score the same rows in a second process: as before, then in another order and batches."""
-    import pyarrow.parquet as pq
-
     home = workdir / "sandbox-repeat"
     asked = {
         **{name: task[name] for name in ("artifact", "format", "input_spec", "rows")},
@@ -230,10 +229,13 @@ def _again(
         "seed": job.effective_seed() % 2**32,
     }
     sandbox.run_child(asked, home, job.sandbox, _part(progress, 0.75, 1.0))
-    table = pq.read_table(asked["scores"])
+    drawn = int(task["drawn"])
+    table = sandbox.table_of(Path(asked["scores"]), [ROW, "same", "other"], drawn)
     at = {row: place for place, row in enumerate(table[ROW].to_pylist())}
+    if not set(found.rows.tolist()) <= set(at):
+        raise Invalid("the model did not answer for every row", field="artifact")
     places = [at[row] for row in found.rows.tolist()]
-    first = found.table["countersign_score"].to_numpy()
+    first = found.table[SCORE].to_numpy()
     same, other = table["same"].to_numpy()[places], table["other"].to_numpy()[places]
     return {
         "process_differing": int(np.count_nonzero(same != first)),

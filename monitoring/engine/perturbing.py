@@ -75,7 +75,8 @@ def perturb(
         "scores": str(home / "scores.parquet"),
     }
     answer = sandbox.run_child(order, home, job.sandbox, progress)
-    scores = pq.read_table(order["scores"])
+    names = [ROW, BASE, *(f"score_{place}" for place in range(len(asked)))]
+    scores = sandbox.table_of(Path(order["scores"]), names, drawn.num_rows)
     if scores[ROW].to_pylist() != drawn[ROW].to_pylist():
         raise Invalid("the model did not answer for every row", field="artifact")
     counted = _count(asked, answer["refused"], scores, drawn, spec, settings, job)

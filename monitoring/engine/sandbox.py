@@ -12,10 +12,11 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from kernel.errors import CountersignError, Invalid, TooLarge, Unavailable
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULT_LIMIT = 64 << 20
+_PROGRESS_LIMIT = 200
+_GLANCE = 0.01
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from monitoring.engine.sandbox_child import main; main(sys.argv[2])"
@@ -64,6 +67,7 @@ def run_child(
     order, result = workdir / "task.json", workdir / "result.json"
     for old in (result, workdir / "progress"):
         old.unlink(missing_ok=True)
+    links = _links(workdir)
     order.write_text(json.dumps({**task, "workdir": str(workdir), "limits": asdict(limits)}))
     with (workdir / "child.log").open("wb") as log:
         try:
@@ -82,7 +86,53 @@ def run_child(
             code = _wait(child, workdir, limits, progress)
         finally:
             _stop(child)
+    if _links(workdir) != links:
+        raise Invalid("the model left something else than files", field="artifact")
     return _read(result, code, limits)
+
+
+def _links(workdir: Path) -> dict[str, str]:
+    """What is no file and no folder, which a path would lead elsewhere through, or wait at."""
+    found = {}
+    with os.scandir(workdir) as entries:
+        for one in entries:
+            if one.is_symlink():
+                found[one.name] = os.readlink(one.path)
+            elif not one.is_file() and not one.is_dir():
+                found[one.name] = ""
+    return found
+
+
+def _told(path: Path, limit: int) -> bytes | None:
+    """Up to `limit` bytes of a plain file that the child may be writing; None without one.
+
+    The child is not trusted to write what we expect: a link is not followed, a pipe not waited for.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            plain = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+            return stream.read(limit) if plain else None
+    except OSError:
+        return None
+
+
+def table_of(path: Path, columns: Sequence[str], rows: int) -> Any:
+    """Columns of a file that the child left, an Arrow table of up to `rows` rows.
+
+    Raises:
+        Invalid: it is no such file. Nothing is unpacked before its footer says so.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            if file.metadata.num_rows > rows or set(file.schema_arrow.names) != set(columns):
+                raise Invalid("the sandbox left other rows than were asked for", field="artifact")
+            return file.read(list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise Invalid("the sandbox left no readable result", field="artifact") from error
 
 
 def _environment(workdir: Path) -> dict[str, str]:
@@ -110,49 +160,75 @@ def _wait(
     progress: Callable[[float, str], None],
 ) -> int:
     started = time.monotonic()
-    while True:
-        try:
-            return child.wait(timeout=0.2)
-        except subprocess.TimeoutExpired:
-            spent = time.monotonic() - started
-            if spent > limits.seconds:
-                raise TooLarge(
-                    f"the model did not finish within {limits.seconds} s", field="artifact"
-                ) from None
-            if spent > limits.loading and not (workdir / "progress").exists():
-                raise TooLarge(
-                    f"the model could not be loaded within {limits.loading} s", field="artifact"
-                ) from None
-            progress(*_progress(workdir))
+    while not _ended(child):
+        spent = time.monotonic() - started
+        if spent > limits.seconds:
+            raise TooLarge(f"the model did not finish within {limits.seconds} s", field="artifact")
+        if spent > limits.loading and not (workdir / "progress").exists():
+            raise TooLarge(
+                f"the model could not be loaded within {limits.loading} s", field="artifact"
+            )
+        progress(*_progress(workdir))
+    if child.returncode is None:
+        # Nothing that the model started outlives it. Until it is waited for, its number is its own.
+        _kill(child)
+    return child.wait()
+
+
+def _ended(child: "subprocess.Popen[bytes]", within: float = 0.2) -> bool:
+    """Has the child ended, now or soon? It is left to be waited for, where the platform can."""
+    until = time.monotonic() + within
+    while not _is_over(child):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_GLANCE)
+    return True
+
+
+def _is_over(child: "subprocess.Popen[bytes]") -> bool:
+    if not hasattr(os, "waitid"):
+        return child.poll() is not None
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return True
 
 
 def _progress(workdir: Path) -> tuple[float, str]:
     try:
-        share, text = (workdir / "progress").read_text().split(" ", 1)
+        told = (_told(workdir / "progress", _PROGRESS_LIMIT) or b"").decode()
+        share, text = told.split(" ", 1)
         return min(1.0, max(0.0, float(share))), text[:80]
-    except (OSError, ValueError):
+    except ValueError:
         return 0.0, "starting the sandbox"
 
 
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
 def _stop(child: "subprocess.Popen[bytes]") -> None:
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+    if child.returncode is None:
+        _kill(child)
         child.wait()
 
 
 def _read(result: Path, code: int, limits: SandboxLimits) -> dict[str, Any]:
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         raise TooLarge(f"the model used more than {limits.cpu} s of processor", field="artifact")
-    if not result.exists() or result.stat().st_size > _RESULT_LIMIT:
+    told = _told(result, _RESULT_LIMIT + 1)
+    if told is None or len(told) > _RESULT_LIMIT:
         raise Invalid(
             f"the model stopped its process ({_cause(code)}) while being loaded or run; "
             f"its memory is limited to {limits.memory} MiB",
             field="artifact",
         )
     try:
-        answer = json.loads(result.read_text())
-    except ValueError as error:
+        answer = json.loads(told)
+        if not isinstance(answer, dict):
+            raise ValueError("no object")
+    except (ValueError, RecursionError) as error:
         raise Invalid("the sandbox left no readable result", field="artifact") from error
     if "error" in answer:
         raise _error(answer["error"])

@@ -245,6 +245,7 @@ def child(tmp_path, body, given="s.refuse_actions(places)\n"):
         "import os; os.open(str(Path(sys.argv[2]).parent / 'outside'), os.O_CREAT | os.O_WRONLY)",
         "open('/etc/passwd')",
         "open(sys.argv[1] + '/pyproject.toml')",
+        "open('/proc/1/environ')",
     ],
 )
 def test_the_child_opens_no_socket_starts_no_process_and_unpickles_nothing(tmp_path, body):
