@@ -27,12 +27,15 @@ Profiles = Mapping[str, ColumnProfile]
 
 def profiles_of(source: Source, mapping: ColumnMapping) -> dict[str, Any]:
     """A profile of each feature, a numeric one over edges of its own, as JSON."""
-    return {
-        name: _document(column, column_profiles.profile_edges(column))
-        if isinstance(column, Numbers)
-        else _document(column, [])
-        for name, column in _features(source, mapping)
-    }
+    found: dict[str, Any] = {}
+    numeric = [name for name in mapping.features if not _is_categorical(source, mapping, name)]
+    for some in _groups(numeric, source.rows):
+        for name, column in zip(some, profiles.numbers_of(source, some), strict=True):
+            found[name] = _document(column, column_profiles.profile_edges(column))
+    for name in mapping.features:
+        if name not in found:
+            found[name] = _document(profiles.categories(source, name), [])
+    return {name: found[name] for name in mapping.features}
 
 
 def gather(
@@ -212,11 +215,6 @@ def _document(column: Numbers | Categories, edges: list[float]) -> dict[str, Any
         return {**one.to_json(), "distinct": len(column.values)}
     one = column_profiles.of_categories(column)
     return {**one.to_json(), "distinct": len(column.counts)}
-
-
-def _features(source: Source, mapping: ColumnMapping) -> Iterator[tuple[str, Numbers | Categories]]:
-    for name in mapping.features:
-        yield name, _read(source, name, _is_categorical(source, mapping, name))
 
 
 def _read(source: Source, name: str, categorical: bool) -> Numbers | Categories:

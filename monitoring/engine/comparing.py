@@ -8,6 +8,7 @@ from bins alone, for columns too long to be sorted.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from monitoring.engine.profiles import (
 
 FEW = 20
 """A reference with at most this many different numbers is compared value by value, as by Evidently."""
+KEPT = 1_000
+"""Categories of a column that a cube holds each by itself. Figures count all of them."""
 EXACT_P = 10_000
 """Up to so many rows a side the Kolmogorov-Smirnov test is exact, as SciPy chooses."""
 
@@ -85,15 +88,26 @@ class Comparison:
     def current_n(self) -> int:
         return sum(self.bins.current)
 
+    @property
+    def pooled(self) -> int:
+        """Categories that a cube holds as one, after the most frequent ones."""
+        return max(0, len(self.bins.names) - KEPT)
+
     def to_json(self) -> dict[str, Any]:
-        """The comparison, with values that fewer than `FLOOR` rows share left unnamed."""
-        bins = self.bins.to_json()
+        """The comparison, with values that fewer than `FLOOR` rows share left unnamed.
+
+        Of more than `KEPT` categories the most frequent in both samples together are kept, of
+        equally frequent ones the first by name; the last bin is all others, `pooled` of them.
+        """
+        bins = _most_frequent(self.bins).to_json()
         if self.bins.names:
-            counts = zip(self.bins.reference, self.bins.current, strict=True)
+            counts = zip(bins["reference"], bins["current"], strict=True)
             bins["names"] = [
-                name if max(pair) >= FLOOR else None
-                for name, pair in zip(self.bins.names, counts, strict=True)
+                name if name is not None and max(pair) >= FLOOR else None
+                for name, pair in zip_longest(bins["names"], counts)
             ]
+        if self.pooled:
+            bins["pooled"] = self.pooled
         return {
             "column": self.column,
             "kind": self.kind,
@@ -109,6 +123,18 @@ class Comparison:
             "unseen": self.unseen,
             "p_exact": self.p_exact,
         }
+
+
+def _most_frequent(bins: Histogram) -> Histogram:
+    """The bins as a cube holds them: one more than names if some are pooled."""
+    if len(bins.names) <= KEPT:
+        return bins
+    table = np.asarray([bins.reference, bins.current], np.int64)
+    # Names rise: a stable sort leaves equally frequent ones in their order.
+    kept = np.sort(np.argsort(-table.sum(axis=0), kind="stable")[:KEPT])
+    rest = table.sum(axis=1) - table[:, kept].sum(axis=1)
+    before, after = np.column_stack((table[:, kept], rest)).tolist()
+    return Histogram(tuple(before), tuple(after), names=tuple(bins.names[one] for one in kept))
 
 
 def _finite(figure: float | None) -> float | None:

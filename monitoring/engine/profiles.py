@@ -145,9 +145,10 @@ def _of_sorted(values: Floats, missing: int, *, whole: bool) -> Numbers:
 def categories(source: Source, column: str) -> Categories:
     """Count the values of any column as texts."""
     table = source.table.select(value=source.table[column].cast("string"))
-    counted = table.group_by("value").agg(n=table.count()).to_pyarrow().to_pylist()
-    counts = {row["value"]: int(row["n"]) for row in counted if row["value"] is not None}
-    missing = sum(int(row["n"]) for row in counted if row["value"] is None)
+    found = table.group_by("value").agg(n=table.count()).to_pyarrow()
+    pairs = zip(found["value"].to_pylist(), found["n"].to_pylist(), strict=True)
+    counts = {value: int(n) for value, n in pairs}
+    missing = counts.pop(None, 0)
     return Categories(dict(sorted(counts.items())), missing)
 
 

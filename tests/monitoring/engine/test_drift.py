@@ -208,6 +208,62 @@ def test_a_comparison_names_no_rare_value():
     assert compared.to_json()["bins"]["names"] == ["a", None]
 
 
+def many(seed, ids=3_000, rows=40_000):
+    rng = np.random.default_rng(seed)
+    return categories([f"id{one:05d}" for one in rng.zipf(1.2, rows) % ids])
+
+
+def test_of_many_categories_the_cube_holds_the_most_frequent_and_the_rest_as_one():
+    before, after = many(1), many(2)
+    one = comparing.compare_categories("x", before, after)
+    held = one.to_json()["bins"]
+    categories_ = len(set(before.counts) | set(after.counts))
+    assert categories_ > 2_000
+    assert held["pooled"] == categories_ - comparing.KEPT
+    assert len(held["reference"]) == len(held["current"]) == len(held["names"])
+    assert len(held["names"]) == comparing.KEPT + 1
+    assert held["names"][-1] is None
+    assert (sum(held["reference"]), sum(held["current"])) == (before.n, after.n)
+    # The most frequent of both together; of equally frequent ones the first by name.
+    both = {
+        name: before.counts.get(name, 0) + after.counts.get(name, 0)
+        for name in {*before.counts, *after.counts}
+    }
+    first = sorted(sorted(both, key=lambda name: (-both[name], name))[: comparing.KEPT])
+    assert held["reference"][:-1] == [before.counts.get(name, 0) for name in first]
+    assert held["current"][:-1] == [after.counts.get(name, 0) for name in first]
+    assert [name for name in held["names"] if name] == [
+        name for name in first if max(before.counts.get(name, 0), after.counts.get(name, 0)) >= 11
+    ]
+
+
+def test_figures_of_many_categories_count_each(monkeypatch):
+    pair = many(1), many(2)
+    result = drift.measure([comparing.compare_categories("x", *pair)], {})
+    monkeypatch.setattr(comparing, "KEPT", 10_000)
+    whole = drift.measure([comparing.compare_categories("x", *pair)], {})
+    for metric in ("psi", "jensen_shannon", "hellinger", "cramers_v"):
+        got, same = (find(each, metric, feature="x") for each in (result, whole))
+        assert (got.value, got.detail["p"]) == (same.value, same.detail["p"])
+        assert got.detail["pooled_in_cube"] > 1_000
+        assert "pooled_in_cube" not in same.detail
+    table = [
+        [side.counts.get(name, 0) for name in sorted({*pair[0].counts, *pair[1].counts})]
+        for side in pair
+    ]
+    expected = chi2_contingency(table, correction=False).statistic / np.sum(table)
+    assert find(result, "cramers_v", feature="x").value == pytest.approx(math.sqrt(expected))
+
+
+def test_few_numbers_that_became_many_are_held_as_few_bins():
+    """Evidently takes the values themselves as bins if the reference has few."""
+    one = compared([1.0, 2.0] * 500, np.random.default_rng(1).normal(size=5_000).tolist())
+    held = one.to_json()["bins"]
+    assert len(one.bins.names) > 5_000
+    assert len(held["names"]) == comparing.KEPT + 1
+    assert sum(held["current"]) == 5_000
+
+
 def test_a_figure_that_is_no_number_is_undefined():
     result = drift.measure([compared([-1.7e308] * 40 + [1.7e308] * 40, [0.0] * 50)], {})
     assert find(result, "wasserstein_normed", feature="x").undefined_reason == "not_finite"

@@ -37,7 +37,7 @@ NOTHING = 370
 """From this n x^2 on the chance is 0 to SciPy: it is below 1e-300."""
 
 Dealt = tuple[Any, Any]
-"""Counts of both samples, each of shape (draws, bins)."""
+"""Counts of both samples together, of shape (bins,), and of the current one, (draws, bins)."""
 
 _INDICES: Mapping[str, Callable[[Any, Any], Any]] = {
     "psi": indices.stability_index,
@@ -110,8 +110,11 @@ def deal(bins: Histogram, rng: np.random.Generator) -> Dealt | None:
     if len(pooled) < 2 or (pooled * (min(m, n) / (m + n))).min() >= FULL:
         return None
     draws = int(min(DRAWS, max(40, _CELLS // len(pooled))))
-    dealt = rng.multivariate_hypergeometric(pooled, n, size=draws, method="marginals")
-    return pooled - dealt, dealt
+    # A draw at a time: together they would take their memory twice over.
+    dealt = np.empty((draws, len(pooled)), np.int32 if n < 2**31 else np.int64)
+    for place in range(draws):
+        dealt[place] = rng.multivariate_hypergeometric(pooled, n, method="marginals")
+    return pooled, dealt
 
 
 def index_chance(metric: str, bins: Histogram, level: float, dealt: Dealt | None) -> float:
@@ -123,7 +126,14 @@ def index_chance(metric: str, bins: Histogram, level: float, dealt: Dealt | None
         scale = 1 / sum(bins.reference) + 1 / sum(bins.current)
         limit = float(special.chdtri(used - 1, 1 - level)) * scale
         return limit if metric.startswith("psi") else math.sqrt(limit / 8)
-    found = _INDICES[metric](*dealt)
+    pooled, current = dealt
+    some = max(1, _CELLS // len(pooled))
+    found = np.concatenate(
+        [
+            _INDICES[metric](pooled - part, part)
+            for part in np.split(current, range(some, len(current), some))
+        ]
+    )
     if len(found) < DRAWS:
         return float(found.mean() + special.ndtri(level) * found.std())
     return float(np.quantile(found, level))

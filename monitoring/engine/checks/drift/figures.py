@@ -72,7 +72,8 @@ class _Column:
         test = self._test("bins", self.one.bins)
         value = indices.cramers_v(self.one.bins)
         limit = chance.association_chance(self.one.bins, 1 - self.config.alpha)
-        return [self._measured(name, value, "two-sample chi-square", "association", test, limit)]
+        method = "two-sample chi-square"
+        return [self._measured(name, value, method, "association", test, limit, self._pooled())]
 
     def _index(self, name: str) -> list[Figure]:
         one = self.one
@@ -92,9 +93,13 @@ class _Column:
         value = float(formula(bins.reference, bins.current))
         limit = chance.index_chance(name, bins, 1 - self.config.alpha, self._deal(bins))
         unit = "index" if name.startswith("psi") else "distance"
-        more = {"bins": len(bins.reference)}
+        more = {"bins": len(bins.reference), **(self._pooled() if bins is one.bins else {})}
         test = self._test(key, one.deciles if key == "deciles" and one.deciles else one.bins)
         return [self._measured(name, value, method, unit, test, limit, more)]
+
+    def _pooled(self) -> dict[str, int]:
+        """The figure counts each category; the cube holds so many of them as one."""
+        return {"pooled_in_cube": self.one.pooled} if self.one.pooled else {}
 
     def _area(self) -> list[Figure]:
         one = self.one
