@@ -12,9 +12,10 @@ Of every kind:
 The rest goes to the check itself; see `OWN` and the check's own documentation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from kernel.canonical import LARGEST
 from kernel.errors import Invalid
 from monitoring.configs import fairness, performance
 from monitoring.engine import effects, requested
@@ -23,6 +24,7 @@ from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.rules import read_rules
 from monitoring.engine.sources import Filter
 from monitoring.engine.unmeasured import refuse_crossing
+from monitoring.metrics.fairness import RATES
 
 COMMON: Final = ("grade", "filters", "reference_filters", "reference_run")
 GRADES: Final = ("recomputed", "re-performed")
@@ -33,8 +35,12 @@ MEDIA_TYPES: Final = {
 }
 TAKE_REFERENCE: Final = frozenset({"drift", "data_quality"})
 NEED_REFERENCE: Final = frozenset({"drift"})
+NEED_ROWS: Final = ("window", "multivariate", "conformance")
+"""What drift compares only where the rows of a reference are at hand, and not its profiles alone."""
 REFERENCE_SIDES: Final = ("dataset", "reference")
 NEED_PREDICTIONS: Final = frozenset({"performance", "fairness"})
+NEED_LABEL: Final = frozenset({"performance"})
+"""Unless what they measure is estimated; of fairness, selection rates need no outcome."""
 NEED_MODEL: Final = frozenset({"explainability", "robustness"})
 NEED_NO_COLUMNS: Final = frozenset({"oversight"})
 """Kinds whose data have columns of their own, which no mapping declares."""
@@ -64,16 +70,7 @@ def _texts(fields: Fields, name: str) -> None:
 
 
 def _groupings(fields: Fields, name: str) -> None:
-    for index, one in enumerate(fields.items(name)):
-        names = [one] if isinstance(one, str) else one
-        where = f"{fields.name(name)}[{index}]"
-        if (
-            not isinstance(names, list)
-            or not names
-            or not all(isinstance(part, str) and part for part in names)
-            or len(set(names)) != len(names)
-        ):
-            raise Invalid("expected an attribute or a list of different attributes", field=where)
+    fairness.groupings(fields, name)
 
 
 def _minimum(fields: Fields, name: str) -> None:
@@ -139,9 +136,8 @@ def _freshness(fields: Fields, name: str) -> None:
 
 def _volume(fields: Fields, name: str) -> None:
     own = Fields(fields.raw(name), fields.name(name), ("least", "most"))
-    for bound in ("least", "most"):
-        if own.has(bound):
-            own.whole(bound, None)
+    if own.whole("least", 0) > own.whole("most", LARGEST):
+        raise Invalid("less than least", field=own.name("most"))
 
 
 def _slices(fields: Fields, name: str) -> None:
@@ -242,6 +238,9 @@ def _reference_run(fields: Fields, kind: str) -> None:
     path = fields.name("reference_run")
     if kind not in NEED_REFERENCE:
         raise Invalid(f"a check of {kind} takes no reference run", field=path)
+    for name in NEED_ROWS:
+        if fields.raw(name):
+            raise Invalid("needs the rows of a reference", field=fields.name(name))
     if fields.has("reference_filters"):
         raise Invalid("stored profiles cannot be filtered", field=fields.name("reference_filters"))
     # A resolved one also holds the run's cube and grade.
@@ -264,31 +263,62 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
     """
     declared = ColumnMapping.from_json(mapping)
     late = kind == "performance" and bool(config.get("estimate"))
-    if kind in NEED_PREDICTIONS and declared.label is None and not late:
+    if kind in NEED_LABEL and declared.label is None and not late:
         raise Invalid(f"a check of {kind} needs the label's column", field="mapping.label")
-    proxied = {one.name for one in declared.proxied}
-    absent = {one.name for one in declared.not_collected}
-    apart = proxied | absent
-    if kind == "fairness" and not (declared.sensitive or apart):
-        raise Invalid("a check of fairness needs a sensitive attribute", field="mapping.sensitive")
-    if kind in ("drift", "data_quality") and not declared.features:
-        raise Invalid(f"a check of {kind} needs the features", field="mapping.features")
-    if kind == "fairness" and declared.task != "classification":
-        raise Invalid("fairness is of decisions, not of numbers", field="mapping.task")
+    if kind in ("drift", "data_quality"):
+        _fits_columns(kind, declared, config)
+    if kind == "performance":
+        _fits_task(declared, config)
     known = {one.name for one in declared.sensitive}
     if kind == "fairness":
-        fairness.check_mapping(config, known, {one.name for one in declared.controls})
-        known |= apart
+        _fits_groups(declared, config, known)
+        known |= {one.name for one in (*declared.proxied, *declared.not_collected)}
     if kind == "performance":
         known |= {one.name for one in declared.controls}
-        _fits_task(declared, config)
-    for index, grouping in enumerate(config.get("groupings", ())):
-        names = [grouping] if isinstance(grouping, str) else grouping
+    fields = Fields(config, "config", tuple(config))
+    for index, names in enumerate(fairness.groupings(fields)):
         where = f"config.groupings[{index}]"
         for name in names:
             if name not in known:
                 raise Invalid(f"{name!r} is no sensitive attribute of the mapping", field=where)
-        refuse_crossing(names, proxied, absent, where)
+        refuse_crossing(
+            names,
+            {one.name for one in declared.proxied},
+            {one.name for one in declared.not_collected},
+            where,
+        )
+
+
+def _fits_groups(
+    declared: ColumnMapping, config: Mapping[str, Any], measured: Collection[str]
+) -> None:
+    """Raises Invalid, naming what fairness needs and the mapping does not declare."""
+    if not (measured or declared.proxied or declared.not_collected):
+        raise Invalid("a check of fairness needs a sensitive attribute", field="mapping.sensitive")
+    if declared.task != "classification":
+        raise Invalid("fairness is of decisions, not of numbers", field="mapping.task")
+    controls = {one.name for one in declared.controls}
+    fairness.check_mapping(config, measured, controls, labelled=declared.label is not None)
+    _known(config, "minimum", RATES, "unknown metric")
+
+
+def _fits_columns(kind: str, declared: ColumnMapping, config: Mapping[str, Any]) -> None:
+    """Raises Invalid, naming what needs a column that the mapping does not declare."""
+    if not declared.features:
+        raise Invalid(f"a check of {kind} needs the features", field="mapping.features")
+    if isinstance(config.get("importance"), Mapping):
+        _known(config, "importance", declared.features, "no feature of the mapping")
+    for name in ("window", "freshness"):
+        if config.get(name) is not None and declared.time is None:
+            raise Invalid(f"{name} needs the column of time", field="mapping.time")
+
+
+def _known(config: Mapping[str, Any], name: str, known: Collection[str], wrong: str) -> None:
+    """Raises Invalid, naming the key of an object that is none of those known, or `default`."""
+    for key in config.get(name) or {}:
+        if key not in known and (name, key) != ("minimum", "default"):
+            said = f"{wrong}; known are {', '.join(known)}"
+            raise Invalid(said, field=f"config.{name}.{key}")
 
 
 def _fits_task(declared: ColumnMapping, config: Mapping[str, Any]) -> None:
@@ -299,6 +329,7 @@ def _fits_task(declared: ColumnMapping, config: Mapping[str, Any]) -> None:
         if config.get(name):
             task = "a regression" if numbers else "a classification"
             raise Invalid(f"means nothing for {task}", field=f"config.{name}")
+    _known(config, "minimum", performance.metrics(config, declared.task), "unknown metric")
     if numbers and declared.prediction is None and not config.get("scoring_endpoint"):
         raise Invalid("a regression needs the prediction's column", field="mapping.prediction")
 

@@ -17,11 +17,12 @@ from typing import Any, Final, Literal, cast
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields
-from monitoring.metrics.fairness import DEFAULT, KNOWN, SELECTION_RATE, SHARES
+from monitoring.metrics.fairness import DEFAULT, KNOWN, SELECTION_RATE, SHARES, needs_label
 
 Mode = Literal["selection", "scoring"]
 REFERENCES: Final = ("highest", "largest")
 _NO_ATTRIBUTE: Final = "{!r} is no sensitive attribute of the mapping"
+_NO_LABEL: Final = "needs outcomes, and the mapping names no column of the label"
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,23 @@ class LocalLaw144:
     exclude_below: float = 0.02
 
 
-def metrics(fields: Fields, name: str = "metrics") -> tuple[str, ...]:
-    given = fields.texts(name) or DEFAULT
+def metrics(fields: Fields, name: str = "metrics", *, labelled: bool = True) -> tuple[str, ...]:
+    """What is to be measured: what is named, or what is usual. Without outcomes (not `labelled`) only
+    selection rates and their comparisons.
+
+    Raises:
+        Invalid: naming a metric that is not known, or that needs outcomes there are none of.
+    """
+    given = fields.texts(name)
     for index, one in enumerate(given):
+        where = f"{fields.name(name)}[{index}]"
         if one not in KNOWN:
-            raise Invalid(f"{one!r} is not known", field=f"{fields.name(name)}[{index}]")
-    return tuple(sorted(given, key=KNOWN.index)) if fields.has(name) else DEFAULT
+            raise Invalid(f"{one!r} is not known", field=where)
+        if not labelled and needs_label(one):
+            raise Invalid(f"{one} {_NO_LABEL}", field=where)
+    if given:
+        return tuple(sorted(given, key=KNOWN.index))
+    return tuple(one for one in DEFAULT if labelled or not needs_label(one))
 
 
 def reference(fields: Fields, name: str = "reference") -> Reference:
@@ -96,26 +108,40 @@ def ll144(fields: Fields, name: str = "ll144") -> LocalLaw144 | None:
     if not fields.has(name):
         return None
     own = Fields(fields.raw(name), fields.name(name), ("mode", "groupings", "exclude_below"))
-    groupings = []
-    for index, one in enumerate(own.items("groupings")):
-        names = [one] if isinstance(one, str) else one
-        where = f"{own.name('groupings')}[{index}]"
-        if not isinstance(names, list) or not names or len(set(map(str, names))) != len(names):
-            raise Invalid("expected an attribute or a list of different attributes", field=where)
-        groupings.append(tuple(str(part) for part in names))
-    share = 0.02
-    if own.has("exclude_below") and own.raw("exclude_below") != 0:
-        share = own.number("exclude_below", 0.02, above=0.0, to=0.5)
-    elif own.has("exclude_below"):
-        share = 0.0
+    share = own.number("exclude_below", 0.02, least=0.0, to=0.5)
     mode = cast(Mode, own.choice("mode", ("selection", "scoring"), "selection"))
-    return LocalLaw144(mode, tuple(groupings), share)
+    return LocalLaw144(mode, groupings(own), share)
+
+
+def groupings(fields: Fields, name: str = "groupings") -> tuple[tuple[str, ...], ...]:
+    """Attributes, or lists of different attributes, whose groups are formed together.
+
+    Raises:
+        Invalid: naming the grouping.
+    """
+    found = []
+    for index, one in enumerate(fields.items(name)):
+        names = [one] if isinstance(one, str) else one
+        if (
+            not isinstance(names, list)
+            or not names
+            or not all(isinstance(part, str) and part for part in names)
+            or len(set(names)) != len(names)
+        ):
+            where = f"{fields.name(name)}[{index}]"
+            raise Invalid("expected an attribute or a list of different attributes", field=where)
+        found.append(tuple(names))
+    return tuple(found)
 
 
 def check_mapping(
-    config: Mapping[str, Any], sensitive: Collection[str], controls: Collection[str]
+    config: Mapping[str, Any],
+    sensitive: Collection[str],
+    controls: Collection[str],
+    *,
+    labelled: bool = True,
 ) -> None:
-    """Does the mapping declare the attributes and controls that a configuration names?
+    """Does the mapping declare the attributes, controls and outcomes that a configuration needs?
 
     Raises:
         Invalid: naming the part of the configuration.
@@ -129,12 +155,24 @@ def check_mapping(
     for name in reference(fields).named:
         if name not in sensitive:
             raise Invalid(_NO_ATTRIBUTE.format(name), field=f"config.reference.{name}")
+    if not labelled:
+        _check_without_label(fields)
     law = ll144(fields)
     for index, grouping in enumerate(law.groupings if law else ()):
         for name in grouping:
             if name not in sensitive:
                 where = f"config.ll144.groupings[{index}]"
                 raise Invalid(_NO_ATTRIBUTE.format(name), field=where)
+
+
+def _check_without_label(fields: Fields) -> None:
+    metrics(fields, labelled=False)
+    if fields.flag("calibration", False):
+        raise Invalid(f"calibration {_NO_LABEL}", field="config.calibration")
+    search = subgroups(fields)
+    for index, one in enumerate(search.metrics if search else ()):
+        if needs_label(one):
+            raise Invalid(f"{one} {_NO_LABEL}", field=f"config.subgroups.metrics[{index}]")
 
 
 def _texts(fields: Fields, name: str) -> None:

@@ -13,15 +13,19 @@ rescoring        {"mode": "all" | "sample", "rows", "salt"}: how many rows are s
 scoring_endpoint the name of an endpoint of the operator's that scores in the sandbox's place
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields
+from monitoring.metrics.performance import OF_DECISIONS, OF_NUMBERS, quantile_name
 
 OUTCOMES: Final = ("true_positive", "false_positive", "true_negative", "false_negative")
 OWN_FIELDS: Final = ("costs", "sweep", "curves_by_group", "estimate")
 SWEEP_POINTS: Final = 50
+QUANTILES: Final = (0.5, 0.9)
+"""Of the sizes of errors, unless others are asked for."""
 LEAST_SAMPLE: Final = 10_000
 MOST_SAMPLE: Final = 5_000_000
 MODES: Final = ("all", "sample")
@@ -83,7 +87,7 @@ def sweep_points(fields: Fields) -> int:
     """How many steps a threshold sweep has; 0 if none is wanted."""
     if fields.raw("sweep") is True:
         return SWEEP_POINTS
-    if fields.raw("sweep") in (None, False):
+    if fields.raw("sweep") is None or fields.raw("sweep") is False:
         return 0
     return fields.whole("sweep", None, least=2, most=200)
 
@@ -104,6 +108,14 @@ def quantiles(fields: Fields, name: str = "quantiles") -> tuple[float, ...]:
     if len(set(found)) != len(found):
         raise Invalid("names something twice", field=fields.name(name))
     return tuple(found)
+
+
+def metrics(config: Mapping[str, Any], task: str) -> tuple[str, ...]:
+    """The names of what is measured, of which a least size may be declared."""
+    if task != "regression":
+        return OF_DECISIONS
+    given = quantiles(Fields(config, "config", tuple(config))) or QUANTILES
+    return (*OF_NUMBERS, *map(quantile_name, given))
 
 
 def _costs(fields: Fields, name: str) -> None:

@@ -218,7 +218,8 @@ def fairness(
     part = _sampled(source, identity, workdir / "conformance.parquet", workdir)
     try:
         counts = cube.contingency(part, mapping)
-        gaps = fair.measure(counts, _SMALLEST, seed)
+        labelled = mapping.label is not None
+        gaps = fair.measure(counts, _SMALLEST, seed, labelled=labelled)
         whole = performance.measure(counts, cube.score_cube(part, mapping), _SMALLEST, seed)
         frame = _decisions(part, mapping)
         size = part.rows
@@ -241,7 +242,8 @@ def _decisions(source: Source, mapping: ColumnMapping) -> "pd.DataFrame":
         expression = of(source, mapping)
         if expression is not None:
             found[name] = expression
-    return source.table.select(**found).to_pyarrow().to_pandas()
+    frame = source.table.select(**found).to_pyarrow().to_pandas()
+    return frame if "label" in frame else frame.assign(label=None)
 
 
 def _scikit_learn(ours: CheckResult, frame: "pd.DataFrame") -> list[Line]:

@@ -145,6 +145,12 @@ class InputSpec:
     def names(self) -> tuple[str, ...]:
         return tuple(name for one in self.features for name in one.names())
 
+    def types(self) -> dict[str, str]:
+        """The type of each column that the model is fed: for columns without any value."""
+        return {
+            one.column: "float64" if one.kind == "numeric" else "string" for one in self.features
+        }
+
     def check(self, schema: Mapping[str, str]) -> None:
         """Compare with the data's columns.
 

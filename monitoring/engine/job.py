@@ -1,12 +1,11 @@
 """A check to be run: plain data that can be stored and sent, and read back with named errors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from kernel import canonical
-from kernel.errors import Invalid
 from kernel.identifiers import parse_digest
 from kernel.moments import parse_rfc3339, rfc3339
 from monitoring.engine.documents import Fields
@@ -17,7 +16,7 @@ from monitoring.engine.reference_profile import ReferenceProfile
 from monitoring.engine.results import Grade
 from monitoring.engine.sampling import Rescoring
 from monitoring.engine.sandbox import SandboxLimits
-from monitoring.engine.sources import Data, EngineLimits, data_from_json
+from monitoring.engine.sources import Data, DataFile, EngineLimits, data_from_json
 
 Kind = Literal[
     "performance",
@@ -122,6 +121,20 @@ class CheckJob:
     def pinned(self) -> str | None:
         """The digest of the artifact that is checked, opened here or not."""
         return self.artifact.digest if self.artifact else self.artifact_digest
+
+    def typed(self) -> "CheckJob":
+        """The same job, whose files' columns without any value are read as what is declared of them."""
+        specs = [self.input_spec, self.comparator.input_spec if self.comparator else None]
+        types: dict[str, str] = {}
+        for spec in specs:
+            types = (spec.types() if spec else {}) | types
+        types |= self.mapping.types()
+        dataset, reference = (
+            replace(one, declared=types) if isinstance(one, DataFile) else one
+            for one in (self.dataset, self.reference)
+        )
+        assert dataset is not None, "every job has one"
+        return replace(self, dataset=dataset, reference=reference)
 
     @classmethod
     def from_json(cls, value: object) -> "CheckJob":

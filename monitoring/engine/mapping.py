@@ -7,6 +7,7 @@ from typing import Any
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields, scalar
+from monitoring.engine.results import BETWEEN
 from monitoring.engine.unmeasured import (
     MEASURED,
     NOT_COLLECTED,
@@ -115,6 +116,9 @@ class ColumnMapping:
             raise Invalid("names an attribute twice", field=fields.name("sensitive"))
         controls = _attributes(fields, "controls", names_taken)
         features, categorical = fields.texts("features"), fields.texts("categorical")
+        if BETWEEN in features:
+            where = f"{fields.name('features')}[{features.index(BETWEEN)}]"
+            raise Invalid("* stands for all columns together: rename the column", field=where)
         stray = sorted(set(categorical) - set(features))
         if stray:
             raise Invalid(f"{stray[0]} is not among the features", field=fields.name("categorical"))
@@ -152,6 +156,25 @@ class ColumnMapping:
             **({} if self.task == "classification" else {"task": self.task}),
             **({"controls": [one.to_json() for one in self.controls]} if self.controls else {}),
         }
+
+    def types(self) -> dict[str, str]:
+        """The type that each column has, by what it means: for columns without any value."""
+        numbers = self.task == "regression"
+        decided = self.positive if self.positive_prediction is None else self.positive_prediction
+        found = {
+            self.score: "float64",
+            self.time: "timestamp",
+            self.prediction: "float64" if numbers else _type_of(decided),
+            self.label: "float64" if numbers else _type_of(self.positive),
+        }
+        for attribute in (*self.sensitive, *self.controls):
+            found.setdefault(attribute.column, "float64" if attribute.edges else "string")
+        for proxied in self.proxied:
+            for _, column in proxied.columns:
+                found.setdefault(column, "float64")
+        for feature in self.features:
+            found.setdefault(feature, "string" if feature in self.categorical else "float64")
+        return {name: type_ for name, type_ in found.items() if name is not None}
 
     def check(self, schema: Mapping[str, str]) -> None:
         """Compare with the data's columns, `{name: kind}` as `sources.kind_of` gives them.
@@ -277,3 +300,10 @@ def _comparable(kind: str, value: Scalar) -> bool:
     if isinstance(value, str):
         return kind == "text"
     return kind == "numeric"
+
+
+def _type_of(value: Scalar) -> str:
+    """The type of a column that may equal the value."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "string" if isinstance(value, str) else "float64"

@@ -112,9 +112,12 @@ def _one_fold(
     """Fill the rows `out` of `told` and `shuffled` by a model trained on the others."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    seen = matrix[~out]
+    # An input without any value tells nothing, and is not binned; a constant is, and tells nothing.
+    seen[:, np.isnan(seen).all(axis=0)] = 0.0
     model = HistGradientBoostingClassifier(
         max_iter=40, max_leaf_nodes=15, early_stopping=False, random_state=0
-    ).fit(matrix[~out], who[~out])
+    ).fit(seen, who[~out])
     told[out] = model.predict_proba(matrix[out])
     start = 0
     for place, one in enumerate(spec.features):

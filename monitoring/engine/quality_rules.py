@@ -8,6 +8,7 @@ from kernel.errors import CountersignError, Invalid
 from monitoring.engine.checks.data_quality.facts import Outside, RuleCount
 from monitoring.engine.rules import DataRule, Scalar
 from monitoring.engine.sources import Source
+from monitoring.engine.sources.filters import instant
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -47,19 +48,11 @@ def _fitting(value: Scalar | None, kind: str, path: str) -> Any:
     if value is None:
         return None
     if kind == "time":
-        return _instant(value, path)
+        return instant(value, path)
     wanted = {"numeric": (int, float), "text": (str,), "boolean": (bool,)}.get(kind, ())
     if not isinstance(value, wanted) or (kind == "numeric" and isinstance(value, bool)):
         raise Invalid(f"expected {_NEED.get(kind, 'nothing')}", field=path)
     return value
-
-
-def _instant(value: Scalar, path: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise Invalid("expected an instant, as 2026-11-20", field=path) from error
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def count_rules(source: Source, rules: Sequence[DataRule]) -> list[RuleCount]:

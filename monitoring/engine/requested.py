@@ -110,8 +110,11 @@ class Perturbation:
             raise Invalid("expected a whole number of digits", field=fields.name("amount"))
         # What is counted as one perturbation is known by its name alone.
         name = fields.text("name", f"{kind} {amount:g} of {_spoken(column)}"[:LONGEST])
-        if len(name) > LONGEST:
-            raise Invalid(f"a name has up to {LONGEST} characters", field=fields.name("name"))
+        if len(name) > LONGEST or name == EVERY:
+            raise Invalid(
+                f"a name has up to {LONGEST} characters, and is not {EVERY}",
+                field=fields.name("name"),
+            )
         return cls(name, column, kind, amount)
 
 

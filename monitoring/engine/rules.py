@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields, scalar
+from monitoring.engine.sources.filters import instant
 
 RULES: Final = ("not_null", "between", "in", "matches", "unique", "less_than_column")
 MOST_RULES: Final = 200
@@ -107,9 +108,30 @@ def _read(value: object, path: str) -> DataRule:
     )
     if rule == "between" and found.least is None and found.most is None:
         raise Invalid("give least, most or both", field=path)
-    if type(found.least) is str and found.most is not None and type(found.most) is not str:
-        raise Invalid("expected a text, as least is", field=fields.name("most"))
+    _check_ends(found, fields)
+    if found.other == found.column:
+        raise Invalid("expected another column", field=fields.name("other"))
     return found
+
+
+def _check_ends(rule: DataRule, fields: Fields) -> None:
+    """Raises Invalid unless there may be values between the ends."""
+    least, most = rule.least, rule.most
+    if least is None or most is None:
+        return
+    if isinstance(least, str) != isinstance(most, str):
+        kind = "text" if isinstance(least, str) else "number"
+        raise Invalid(f"expected a {kind}, as least is", field=fields.name("most"))
+    if least > most and not _rising_instants(least, most):  # type: ignore[operator]
+        raise Invalid("less than least: no value lies between", field=fields.name("most"))
+
+
+def _rising_instants(least: Scalar, most: Scalar) -> bool:
+    """Are both instants, and rise whatever their texts do?"""
+    try:
+        return instant(least, "") <= instant(most, "")
+    except Invalid:
+        return False
 
 
 def _bound(fields: Fields, name: str, own: tuple[str, ...]) -> Scalar | None:

@@ -58,7 +58,7 @@ def run_check(kind: str, *, job: CheckJob, workdir: Path, progress: Progress) ->
         job = replace(job, config=raised, seed=job.effective_seed())
     clock = Clock(progress)
     clock("opening the data", 0.02)
-    local = _within_reach(job, workdir)
+    local = _within_reach(job, workdir).typed()
     with sources.said(job.dataset):
         worked = import_module(f"monitoring.engine.work.{kind}").work(local, workdir, clock)
     clock("sealing the cube", 0.98)

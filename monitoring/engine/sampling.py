@@ -8,9 +8,9 @@ altered are spared; a salt that the validator chooses afterwards takes that away
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from monitoring.configs.performance import LEAST_SAMPLE, MODES, MOST_SAMPLE
 from monitoring.engine.documents import Fields
 from monitoring.engine.sources import ROW, Source
-from monitoring.configs.performance import LEAST_SAMPLE, MODES, MOST_SAMPLE
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

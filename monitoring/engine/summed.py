@@ -198,6 +198,7 @@ def _fairness(documents: Sequence[Document], config: dict[str, Any], seed: int) 
             controls=[name for name in counts.attributes if name not in sensitive],
             scores=scores,
             above_median=above,
+            labelled=mapping.label is not None,
         )
         result = groups.joined(result, unadded)
         if above is not None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from kernel.errors import Invalid
 from monitoring.engine.documents import Fields
+from monitoring.engine.results import BETWEEN
 
 MEASURED, PROXIED, NOT_COLLECTED = "measured", "proxied", "not_collected"
 STATES = (MEASURED, PROXIED, NOT_COLLECTED)
@@ -39,6 +40,8 @@ class ProxiedAttribute:
             raise Invalid(
                 "expected a column of probabilities for each group", field=proxy.name("columns")
             )
+        if BETWEEN in columns:
+            raise Invalid("* stands for the comparison between groups", field=proxy.name("columns"))
         if len(set(columns.values())) != len(columns):
             raise Invalid("names a column twice", field=proxy.name("columns"))
         return cls(fields.text("name"), version, tuple(sorted(columns.items())))

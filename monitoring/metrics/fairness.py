@@ -108,6 +108,13 @@ DEFAULT_COMPARISONS: Final = (
 DEFAULT: Final = (*DEFAULT_RATES, *DEFAULT_COMPARISONS)
 KNOWN: Final = (*RATES, *COMPARISONS)
 
+
+def needs_label(name: str) -> bool:
+    """Does a metric need outcomes? Selection rates and their comparisons do not."""
+    rates = COMPARISONS[name].rates if name in COMPARISONS else (name,)
+    return any(rate != SELECTION_RATE for rate in rates)
+
+
 CONDITIONAL: Final = "conditional_"
 """Before the name of a comparison: the worst of the strata of the controls."""
 

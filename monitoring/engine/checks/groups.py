@@ -51,6 +51,8 @@ _DIFFERENCES = {
 }
 _RATIO, _ODDS = "demographic_parity_ratio", "equalized_odds_difference"
 COMPARISONS = (*_DIFFERENCES, _RATIO, _ODDS)
+_UNLABELLED = ("selection_rate", "demographic_parity_difference", _RATIO)
+"""What is measured where no outcomes are declared."""
 _METHOD = "estimated by proxy, wilson at kish's effective size"
 
 
@@ -168,6 +170,9 @@ def measure(
     for absent in mapping.not_collected:
         if apart.of(absent.name):
             found = joined(found, _not_collected(absent))
+    if mapping.label is None:
+        kept = [one for one in found.measurements if one.metric in _UNLABELLED]
+        found = replace(found, measurements=kept)
     return found
 
 

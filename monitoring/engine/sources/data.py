@@ -1,6 +1,7 @@
 """Where a dataset's rows are: in a file known by its digest, or in a table of a named source."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,17 @@ DIGESTS_OF = ("rows", "relation")
 
 @dataclass(frozen=True)
 class DataFile:
-    """A dataset's file: where its bytes are, their SHA-256, and which rows of it are meant."""
+    """A dataset's file: where its bytes are, their SHA-256, and which rows of it are meant.
+
+    A file says nothing of the type of a column without any value, or takes it for text: `declared` are
+    the types, by column, that it is then read as.
+    """
 
     path: Path
     digest: str
     format: str = "parquet"
     filters: tuple[Filter, ...] = ()
+    declared: Mapping[str, str] = field(default_factory=dict, compare=False)
     pinned = True
 
     @classmethod

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import CountersignError, Invalid, Unprocessable
-from monitoring.engine.sources import blinds
+from monitoring.engine.sources import blinds, csv_faults
 from monitoring.engine.sources.data import DataFile
-from monitoring.engine.sources.filters import filtered, kind_of
+from monitoring.engine.sources.filters import filtered, kind_of, typed
 from monitoring.engine.sources.opened import ROW, EngineLimits, Source, stream
 from registry import datafiles
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _HASH_BLOCK = 1 << 20
 _MOST_ROWS = 2**40
+_NUMBER = "file_row_number"
+"""What DuckDB calls the number of a row."""
+_CLASHING = "countersign_renamed"
 
 
 def digest_of(path: Path) -> str:
@@ -82,7 +85,8 @@ def open_file(
     limits = limits or EngineLimits()
     given = data.path.resolve()
     path = workdir / f"{data.digest}.parquet" if data.format == "csv" else given
-    paths = [path, *([predictions.resolve()] if predictions else [])]
+    renamed = workdir / f"{data.digest}.renamed.parquet"
+    paths = [path, renamed, *([predictions.resolve()] if predictions else [])]
     with ThreadPoolExecutor(max_workers=1) as beside:
         # Hashing waits for nothing, and starting DuckDB for a core.
         verified = beside.submit(_verify, data, field)
@@ -92,13 +96,14 @@ def open_file(
         _check_format(given, data.format, field)
         if data.format == "csv":
             _csv_to_parquet(given, path, field, limits)
-        table, rows = _read(backend, path, field)
+        table, rows = _read(backend, path, renamed, field)
+        table = typed(table, data.declared)
         schema = {name: kind_of(dtype) for name, dtype in table.schema().items() if name != ROW}
         if not schema:
             raise Invalid("the file has no columns", field=field)
         table = filtered(table, data.filters, schema, field)
         if predictions is not None:
-            scored = backend.read_parquet(str(paths[1]))
+            scored = backend.read_parquet(str(paths[2]))
             table = table.inner_join(scored, ROW)
         if data.filters or predictions is not None:
             rows = int(table.count().to_pyarrow().as_py())
@@ -148,14 +153,51 @@ def connect_locked(paths: list[Path], limits: EngineLimits) -> Any:
     return backend
 
 
-def _read(backend: Any, path: Path, field: str) -> tuple["ir.Table", int]:
-    """The rows of a parquet file and how many they are."""
+def _read(backend: Any, path: Path, renamed: Path, field: str) -> tuple["ir.Table", int]:
+    """The rows of a parquet file and how many they are.
+
+    DuckDB numbers the rows in a column of a name that a file may have: it is then read from a copy,
+    `renamed`, in which its own column has another.
+    """
     try:
         rows = _check_footer(path)
+        own = _clashing(path, renamed)
     except datafiles.Malformed as error:
         raise Invalid(f"the file cannot be read: {error}", field=field) from None
-    table: ir.Table = backend.read_parquet(str(path), file_row_number=True)
-    return table.rename({ROW: "file_row_number"}), rows
+    table: ir.Table = backend.read_parquet(str(renamed if own else path), file_row_number=True)
+    return table.rename({ROW: _NUMBER, **({own: _CLASHING} if own else {})}), rows
+
+
+def _clashing(path: Path, target: Path) -> str | None:
+    """The file's own column that is called as the rows' numbers, if it has one: `target` is then a copy
+    without it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            own = [name for name in names if name.lower() == _NUMBER]
+            if not own:
+                return None
+            if len(own) > 1:
+                raise datafiles.Malformed(f"two columns are called {own[0]!r}")
+            if not target.exists():
+                part = target.with_suffix(".part")
+                given = [_CLASHING if name == own[0] else name for name in names]
+                schema = pa.schema(
+                    [
+                        one.with_name(name)
+                        for one, name in zip(file.schema_arrow, given, strict=True)
+                    ]
+                )
+                with pq.ParquetWriter(part, schema) as writer:
+                    for batch in file.iter_batches():
+                        writer.write_table(pa.Table.from_batches([batch]).rename_columns(given))
+                part.replace(target)
+            return str(own[0])
+    except (pa.ArrowException, OSError) as error:
+        raise datafiles.Malformed(f"its rows are malformed ({type(error).__name__})") from None
 
 
 def _check_footer(path: Path) -> int:
@@ -208,15 +250,18 @@ def _csv_to_parquet(path: Path, target: Path, field: str, limits: EngineLimits) 
                 writer.write_batch(batch)
     except (Exception, pa.ArrowException) as error:
         part.unlink(missing_ok=True)
-        raise unreadable(error, field) from error
+        raise unreadable(error, field, path) from error
     finally:
         backend.disconnect()
     part.replace(target)
 
 
-def unreadable(error: Exception, field: str) -> Invalid:
-    """What to say of an error of the engine's: only its kind, since its message may quote data."""
+def unreadable(error: Exception, field: str, path: Path | None = None) -> Invalid:
+    """What to say of an error of the engine's: its kind and, of the CSV file at `path`, the line. Its
+    message may quote data."""
     kind = type(error).__name__
     if "OutOfMemory" in kind or "memory" in str(error).lower()[:80]:
         return Invalid("reading the file needs more memory than a check may use", field=field)
-    return Invalid(f"the file cannot be read as declared ({kind})", field=field)
+    fault = csv_faults.fault_of(path, str(error)) if path else ""
+    said = f"the file cannot be read as declared ({kind})"
+    return Invalid(f"{said}: {fault}" if fault else said, field=field)

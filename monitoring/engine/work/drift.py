@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kernel.errors import Invalid
+from monitoring.configs import NEED_ROWS
 from monitoring.engine import columns, cube, privacy, rows
 from monitoring.engine.checks import drift
 from monitoring.engine.comparing import Comparison
@@ -21,8 +22,6 @@ from monitoring.engine.work import Clock, Worked, grade_of, model_of
 
 if TYPE_CHECKING:
     from monitoring.engine.checks.drift.domain import Samples
-
-NEED_ROWS: Final = ("window", "multivariate", "conformance")
 
 
 def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:

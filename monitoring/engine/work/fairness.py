@@ -16,11 +16,10 @@ from monitoring.engine.mapping import SensitiveAttribute
 from monitoring.engine.rescoring import open_scored
 from monitoring.engine.results import CheckResult
 from monitoring.engine.sources import Source
-from monitoring.engine.work import Clock, Worked, grade_of, need_label
+from monitoring.engine.work import Clock, Worked, grade_of
 
 
 def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
-    need_label(job)
     mapping = job.mapping
     if not (mapping.sensitive or mapping.proxied or mapping.not_collected):
         raise Invalid("fairness needs a sensitive attribute", field="mapping.sensitive")
@@ -81,6 +80,7 @@ def _measured(job: CheckJob, source: Source, clock: Clock) -> tuple[dict[str, An
         controls=[one.name for one in controls],
         scores=scores,
         above_median=above,
+        labelled=job.mapping.label is not None,
     )
     return aggregates, result
 

@@ -21,7 +21,7 @@ RULES = [
     {"column": "email", "rule": "unique"},
     {"column": "debt", "rule": "less_than_column", "other": "income"},
     {"column": "at", "rule": "between", "least": "2026-11-02", "most": "2026-11-30T00:00:00Z"},
-    {"column": "at", "rule": "less_than_column", "other": "at", "or_equal": True, "name": "same"},
+    {"column": "at", "rule": "less_than_column", "other": "until", "or_equal": True, "name": "same"},
 ]
 
 
@@ -31,6 +31,7 @@ def files(tmp_path_factory):
     columns = loans(ROWS)
     start = datetime(2026, 11, 1, tzinfo=UTC)
     columns["at"] = [start + timedelta(hours=n) if n % 40 else None for n in range(ROWS)]
+    columns["until"] = columns["at"]
     columns["email"] = [f"u{n % 190}@x.org" if n % 9 else "u1@x.org\nz" for n in range(ROWS)]
     columns["rate"] = [np.nan if n < 4 else n / ROWS for n in range(ROWS)]
     later = {**columns, "income": np.asarray(columns["income"]) + 60}

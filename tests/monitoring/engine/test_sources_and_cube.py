@@ -146,17 +146,17 @@ def test_a_malformed_mapping_names_its_field(value, field):
 
 
 @pytest.mark.parametrize(
-    "one",
+    ("one", "field"),
     [
-        {"column": "yaer", "equals": 1},
-        {"column": "year", "equals": "x"},
-        {"column": "sex", "least": 1},
+        ({"column": "yaer", "equals": 1}, "dataset.filters[0]"),
+        ({"column": "year", "equals": "x"}, "dataset.filters[0].equals"),
+        ({"column": "sex", "least": 1}, "dataset.filters[0].least"),
     ],
 )
-def test_a_filter_that_does_not_fit_is_refused(people, tmp_path, one):
+def test_a_filter_that_does_not_fit_is_refused(people, tmp_path, one, field):
     with pytest.raises(Invalid) as caught:
         source_of(people, tmp_path, filters=[one])
-    assert caught.value.field == "dataset.filters[0]"
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from monitoring.engine.checks.fairness.reference import against_reference
 from monitoring.engine.checks.fairness.settings import FIELDS, Settings, read
 from monitoring.engine.checks.fairness.strata import frame_of, within_strata
 from monitoring.engine.checks.fairness.subgroups import search
-from monitoring.engine.checks.tables import one_sided
+from monitoring.engine.checks.tables import by_group, one_sided
 from monitoring.engine.cube import Contingency, ScoreCube
 from monitoring.engine.cube.medians import AboveMedian
-from monitoring.engine.results import CheckResult, MeasurementValue
+from monitoring.engine.results import CheckResult, MeasurementValue, Note
 
 __all__ = ["FIELDS", "measure"]
 
@@ -35,13 +35,15 @@ def measure(
     controls: Sequence[str] = (),
     scores: ScoreCube | None = None,
     above_median: AboveMedian | None = None,
+    labelled: bool = True,
 ) -> CheckResult:
     """Rates of each group and the comparisons between groups, and what else `config` asks for.
 
     `config` may hold `groupings`, `intersections`, `minimum`, `level`, `include_missing` (see
     `tables.GroupConfig`) and what `monitoring.configs.fairness` tells. `controls` are those
     attributes of the cube that are no sensitive ones, `scores` is needed for calibration,
-    `above_median` for the scoring mode of Local Law 144.
+    `above_median` for the scoring mode of Local Law 144. Unless `labelled` no column of outcomes is
+    declared: selection rates and their comparisons are all that is measured.
 
     Measurements: each rate by group; each comparison for the grouping, whose slice has `*` for
     the attributes, and once more, undefined, for each group that had to be excluded. A difference
@@ -54,8 +56,8 @@ def measure(
         Invalid: naming the field of `config`.
     """
     attributes = [name for name in cube.attributes if name not in controls]
-    settings = read(config, attributes, controls, seed)
-    found = CheckResult([], notes=one_sided(cube))
+    settings = read(config, attributes, controls, seed, labelled=labelled)
+    found = CheckResult([], notes=[*one_sided(cube), *_without(cube, settings, labelled)])
     for grouping in settings.groups.groupings:
         _grouping(cube, grouping, settings, found)
     if settings.calibration:
@@ -66,6 +68,19 @@ def measure(
         people = cube.by(attributes)
         _extend(found, local_law_144(people, above_median, settings.ll144, settings))
     return CheckResult(_adjusted(found.measurements), found.plots, found.notes)
+
+
+def _without(cube: Contingency, settings: Settings, labelled: bool) -> list[Note]:
+    """Notes on what the configuration or the usual takes for granted and the data do not have."""
+    found = []
+    if not labelled:
+        text = "without outcomes selection rates and their comparisons are measured, and no others"
+        found.append(Note("no_outcomes", text))
+    for attribute, group in settings.reference.named.items():
+        if (group,) not in by_group(cube.by((attribute,))):
+            text = f"the data has no group {group} of {attribute} to compare with"
+            found.append(Note("unknown_reference", text, {"attribute": attribute}))
+    return found
 
 
 def _grouping(

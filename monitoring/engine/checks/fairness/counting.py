@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from monitoring.metrics import fairness as names
 from monitoring.engine import statistics
 from monitoring.engine.checks.tables import Confusion
 from monitoring.engine.statistics import Interval, samples
 from monitoring.engine.statistics.samples import Shape
+from monitoring.metrics import fairness as names
 
 SHAPES: Mapping[str, tuple[Shape, Shape]] = {
     **dict.fromkeys(names.SHARES, (samples.SHARE, samples.LOGARITHM)),

@@ -115,11 +115,12 @@ def _ratios(
     groups = list(kept)
     rates = {group: k / n for group, (k, n) in kept.items()}
     highest = max(groups, key=lambda group: rates[group]) if groups else ()
-    stream = statistics.generator(settings.seed, LL144_IMPACT_RATIO, *attributes)
     counts = [k for k, _ in kept.values()], [n for _, n in kept.values()]
-    drawn = samples.sample(*counts, stream, samples.LOGARITHM)
     names = LL144_IMPACT_RATIO, "permutation", *attributes
-    dealt = Dealt([counts], statistics.generator(settings.seed, *names))
+    if groups:
+        stream = statistics.generator(settings.seed, LL144_IMPACT_RATIO, *attributes)
+        drawn = samples.sample(*counts, stream, samples.LOGARITHM)
+        dealt = Dealt([counts], statistics.generator(settings.seed, *names))
     measured = []
     for group, (k, n) in known.items():
         base = MeasurementValue(

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any
 
 from monitoring.configs import fairness as fairness_config
+from monitoring.configs.fairness import LocalLaw144, Reference, Subgroups
 from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_group_config
 from monitoring.engine.documents import Fields
-from monitoring.configs.fairness import LocalLaw144, Reference, Subgroups
 from monitoring.metrics.fairness import COMPARISONS, RATES, Comparison
 
 FIELDS = (*GROUP_FIELDS, *fairness_config.OWN)
@@ -48,18 +48,24 @@ class Settings:
 
 
 def read(
-    config: Mapping[str, Any], attributes: Sequence[str], controls: Sequence[str], seed: int
+    config: Mapping[str, Any],
+    attributes: Sequence[str],
+    controls: Sequence[str],
+    seed: int,
+    *,
+    labelled: bool = True,
 ) -> Settings:
-    """Read a configuration against the attributes and controls that were counted.
+    """Read a configuration against the attributes and controls that were counted, with outcomes
+    (`labelled`) or without.
 
     Raises:
         Invalid: naming the field.
     """
     fields = Fields(config, "config", FIELDS)
-    fairness_config.check_mapping(config, attributes, controls)
+    fairness_config.check_mapping(config, attributes, controls, labelled=labelled)
     return Settings(
         groups=read_group_config(fields, attributes, RATES),
-        metrics=fairness_config.metrics(fields),
+        metrics=fairness_config.metrics(fields, labelled=labelled),
         reference=fairness_config.reference(fields),
         controls=fields.texts("controls"),
         calibration=fields.flag("calibration", False),

@@ -18,6 +18,7 @@ from monitoring.engine.documents import Fields
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import NO_DENOMINATOR, CheckResult, MeasurementValue, Note, Plot
 from monitoring.engine.statistics import Interval
+from monitoring.metrics.performance import quantile_name
 
 MAE, RMSE, MSE, BIAS, R2 = FIGURES = (
     "mean_absolute_error",
@@ -26,14 +27,10 @@ MAE, RMSE, MSE, BIAS, R2 = FIGURES = (
     "mean_error",
     "r2",
 )
-QUANTILES = (0.5, 0.9)
+QUANTILES = performance_config.QUANTILES
 SQUARE = "outcome squared"
 Sizes = Mapping[tuple[str, ...], Mapping[Group, Mapping[int, float]]]
 """By attributes, group and rank from 1: the sorted sizes of errors."""
-
-
-def quantile_name(share: float) -> str:
-    return "median_absolute_error" if share == 0.5 else f"absolute_error_p{100 * share:g}"
 
 
 def read_config(
