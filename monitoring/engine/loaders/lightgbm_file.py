@@ -85,9 +85,11 @@ def _sections(path: Path) -> Iterator[dict[str, str]]:
     """The header, then each tree, as names and values; ends where the trees end."""
     section: dict[str, str] = {}
     # LightGBM ends lines at a carriage return too, and texts at a zero.
-    with path.open(encoding="utf-8", errors="strict", newline=None) as stream:
+    with path.open(encoding="utf-8", errors="strict", newline="") as stream:
         try:
             for line in stream:
+                if line.endswith("\r"):
+                    refuse("a line ends at a carriage return alone")
                 bare = line.strip()
                 if bare.startswith("Tree=") or bare == "end of trees":
                     if not line.startswith(bare):

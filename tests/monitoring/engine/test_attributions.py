@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from monitoring.engine import loaders
 from monitoring.engine.attributions import as_lightgbm, onnx_graph
 from monitoring.engine.attributions.ensembles import NotTaken
 from monitoring.engine.loaders.model import Model
@@ -115,3 +116,36 @@ def test_trees_that_ask_for_no_input_of_the_model_reach_no_native_code(far):
     found = onnx_graph.ensemble(making.older([node]))
     with pytest.raises(NotTaken):
         found.check_width(3)
+
+
+def test_numbers_of_onnx_trees_and_of_boosters_are_explained_in_their_own_unit(rows, tmp_path):
+    import lightgbm
+    import xgboost
+
+    matrix = rows["matrix"]
+    worth = np.exp(matrix[:, 0]) * 500
+    counts = np.rint(worth)
+    grown = xgboost.XGBRegressor(n_estimators=4, max_depth=3, n_jobs=1).fit(matrix, worth)
+    grown.save_model(tmp_path / "m.json")
+    counted = xgboost.XGBRegressor(objective="count:poisson", n_estimators=4, n_jobs=1)
+    counted.fit(matrix, counts).save_model(tmp_path / "c.ubj")
+    options = {"objective": "regression", "verbosity": -1, "num_threads": 1}
+    lightgbm.train(options, lightgbm.Dataset(matrix, worth), 4).save_model(tmp_path / "m.txt")
+    tree = [("BRANCH_LEQ", 0, 0.0, 1, 2, False), ("LEAF", 20_000.0), ("LEAF", 70_000.0)]
+    (tmp_path / "m.onnx").write_bytes(making.older([tree, tree]).SerializeToString())
+    for name, form, unit in (
+        ("m.json", "xgboost_json", "output"),
+        ("c.ubj", "xgboost_ubj", "log output"),
+        ("m.txt", "lightgbm", "output"),
+        ("m.onnx", "onnx", "output"),
+    ):
+        asked = matrix[:, :3] if form == "onnx" else matrix
+        names = tuple("abcde"[: asked.shape[1]])
+        model = loaders.load(tmp_path / name, form, names, loaders.NUMBER)
+        score = model.score(asked)
+        one = explainer(model, asked)
+        assert (one.unit, "tree shap" in one.method) == (unit, True)
+        values, base, output = one.explain(asked, asked[:50], 0)
+        answer = np.exp(output) if unit == "log output" else output
+        assert answer == pytest.approx(score, rel=1e-5)
+        assert values.sum(axis=1) + base == pytest.approx(output, rel=1e-5)

@@ -252,6 +252,11 @@ HOSTILE = {
     "lightgbm, a line within a line": (
         "lightgbm",
         lambda: lightgbm("^internal_weight=.*$", "internal_weight=0\rleft_child=1999999"),
+        "carriage return",
+    ),
+    "lightgbm, an array twice": (
+        "lightgbm",
+        lambda: lightgbm("^internal_weight=.*$", "left_child=1999999"),
         "stands twice",
     ),
     "lightgbm, a tree before the trees": (
