@@ -45,6 +45,17 @@ def suppressed(
     return _Tables(tables, list(sums), floor).hide(beforehand)
 
 
+class _Line:
+    """The parts of one sum along one set of axes, smallest first, and what of them is hidden."""
+
+    __slots__ = ("away", "next", "parts", "total", "whole")
+
+    def __init__(self, whole: Node) -> None:
+        self.whole = whole
+        self.parts: list[Node] = []
+        self.away = self.total = self.next = 0
+
+
 class _Tables:
     def __init__(
         self,
@@ -54,24 +65,26 @@ class _Tables:
     ) -> None:
         self._tables, self._floor = tables, floor
         self._hidden: set[Node] = set()
-        self._lines: deque[tuple[Node, Axes]] = deque()
-        # The parts of each sum by the axes they are of, smallest first, and the sums of each part.
-        self._parts: dict[tuple[Node, Axes], list[Node]] = defaultdict(list)
-        self._above: dict[Node, list[tuple[Node, Axes]]] = defaultdict(list)
+        self._waiting: deque[_Line] = deque()
+        self._lines: dict[tuple[Node, Axes], _Line] = {}
+        self._above: dict[Node, list[_Line]] = defaultdict(list)
         self._below: dict[Node, list[Node]] = defaultdict(list)
+        ordered = {
+            axes: sorted((n, repr(key), key) for key, n in cells.items() if n)
+            for axes, cells in tables.items()
+        }
         for part, whole in sums:
             places = [part.index(axis) for axis in whole]
-            for key in sorted(tables[part], key=lambda one: (tables[part][one], repr(one))):
-                if tables[part][key]:
-                    self._join((part, key), (whole, tuple(key[place] for place in places)))
+            for _, _, key in ordered[part]:
+                self._join((part, key), (whole, tuple(key[place] for place in places)))
 
     def _join(self, part: Node, whole: Node) -> None:
-        self._parts[whole, part[0]].append(part)
-        self._above[part].append((whole, part[0]))
+        line = self._lines.get((whole, part[0]))
+        if line is None:
+            self._lines[whole, part[0]] = line = _Line(whole)
+        line.parts.append(part)
+        self._above[part].append(line)
         self._below[whole].append(part)
-
-    def _count(self, node: Node) -> int:
-        return self._tables[node[0]][node[1]]
 
     def hide(self, beforehand: Iterable[Node]) -> set[Node]:
         for axes, cells in self._tables.items():
@@ -81,8 +94,8 @@ class _Tables:
         for node in beforehand:
             if self._tables.get(node[0], {}).get(node[1]):
                 self._away(node)
-        while self._lines:
-            self._look(*self._lines.popleft())
+        while self._waiting:
+            self._look(self._waiting.popleft())
         return self._hidden
 
     def _away(self, node: Node) -> None:
@@ -90,25 +103,28 @@ class _Tables:
         waiting = [node]
         while waiting:
             one = waiting.pop()
-            if one not in self._hidden:
-                self._hidden.add(one)
-                self._lines.extend(self._above[one])
-                waiting += self._below[one]
+            if one in self._hidden:
+                continue
+            self._hidden.add(one)
+            n = self._tables[one[0]][one[1]]
+            for line in self._above[one]:
+                line.away += 1
+                line.total += n
+                self._waiting.append(line)
+            waiting += self._below[one]
 
-    def _look(self, whole: Node, axes: Axes) -> None:
+    def _look(self, line: _Line) -> None:
         """Hide more of a line until its sum does not tell what is hidden, or the sum too."""
-        if whole in self._hidden:
+        if line.whole in self._hidden:
             return
-        parts = self._parts[whole, axes]
-        away = [one for one in parts if one in self._hidden]
-        if len(away) > 1 and sum(map(self._count, away)) >= self._floor:
+        if line.away > 1 and line.total >= self._floor:
             return
-        smallest = next((one for one in parts if one not in self._hidden), None)
-        if smallest is not None:
-            self._away(smallest)
-            self._lines.append((whole, axes))
-        elif whole[0] in self._tables:
-            self._away(whole)
+        while line.next < len(line.parts) and line.parts[line.next] in self._hidden:
+            line.next += 1
+        if line.next < len(line.parts):
+            self._away(line.parts[line.next])
+        elif line.whole[0] in self._tables:
+            self._away(line.whole)
 
 
 def sums_of(attributes: Sequence[str], inner: Sequence[str]) -> list[tuple[Axes, Axes]]:
@@ -154,12 +170,9 @@ class Crossed:
     def hide(self, beforehand: Iterable[Margin] = ()) -> set[Node]:
         """The hidden cells of this part; sums over fewer axes are among them."""
         sums = sums_of(self.attributes, self.inner)
-        known = {self.inner[:place] for place in range(len(self.inner) + 1)}
-        wanted = {part for part, _ in sums} - (known if self.attributes else {()})
-        tables = {
-            axes: self._over(axes) for axes in sorted(wanted, key=lambda one: (len(one), one))
-        }
-        nodes = [node for one in beforehand for node in self._nodes(one, tables)]
+        wanted = sorted({part for part, _ in sums}, key=lambda one: (len(one), one))
+        tables = {axes: self._over(axes) for axes in wanted}
+        nodes = [node for one in beforehand for node in self._nodes(one)]
         return suppressed(tables, sums, self.floor, nodes)
 
     def _over(self, axes: Axes) -> dict[Key, int]:
@@ -170,11 +183,11 @@ class Crossed:
             found[short] = found.get(short, 0) + n
         return found
 
-    def _nodes(self, margin: Margin, tables: Mapping[Axes, Mapping[Key, int]]) -> Iterator[Node]:
+    def _nodes(self, margin: Margin) -> Iterator[Node]:
         given = dict(margin)
-        for axes in tables:
-            if set(axes) == set(given):
-                yield axes, tuple(given[axis] for axis in axes)
+        axes = tuple(axis for axis in self.axes if axis in given)
+        if len(axes) == len(given):
+            yield axes, tuple(given[axis] for axis in axes)
 
     def shown(self, away: set[Node]) -> dict[Key, int | str | None]:
         """Each cell's count, `<floor`, or None. Of a hidden group or sum no cell is missing, since a
@@ -216,10 +229,11 @@ def together(parts: Mapping[str, Crossed], shared: Iterable[str]) -> dict[str, s
     Parts count the same people over `shared` axes, so a sum that one of them hides no other tells.
     """
     axes = set(shared)
-    known: set[Margin] = set()
+    known: dict[Margin, None] = {}
     while True:
-        found = {name: one.hide(sorted(known, key=repr)) for name, one in parts.items()}
+        found = {name: one.hide(known) for name, one in parts.items()}
         now = set().union(*(margins(away, axes) for away in found.values()))
-        if now <= known:
+        if now <= known.keys() or len(parts) < 2:
             return found
-        known |= now
+        # In an order that does not hang on hashes.
+        known = dict.fromkeys(sorted(now, key=lambda one: sorted(map(repr, one))))
