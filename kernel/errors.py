@@ -24,6 +24,12 @@ class CountersignError(Exception):
     def field(self) -> str | None:
         return next(iter(self.fields), None)
 
+    @property
+    def said(self) -> str:
+        """The detail after the name of the field, for where a text is all that is kept."""
+        named = self.field is not None and not self.detail.startswith(f"{self.field}: ")
+        return f"{self.field}: {self.detail}" if named else self.detail
+
     @classmethod
     def many(cls, fields: Mapping[str, str]) -> Self:
         """One error that names several fields at once."""

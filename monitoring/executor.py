@@ -78,7 +78,7 @@ def _attempt(run: CheckRun, workdir: Path, heart: "Heart") -> None:
             outcome = run_check(job.kind, job=job, workdir=workdir, progress=heart.progress)
         services.finish_run(run.pk, run.attempt, outcome, actor=SYSTEM)
     except CountersignError as error:
-        _fail(run, error.detail, code=error.code, retryable=isinstance(error, Unavailable))
+        _fail(run, error.said, code=error.code, retryable=isinstance(error, Unavailable))
     except SoftTimeLimitExceeded:
         _fail(run, "the check took longer than a check may", code="too_long", retryable=False)
     except Exception as error:

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import math
 import mimetypes
 import os
 import ssl
@@ -62,8 +63,7 @@ class Session:
 
     def post(self, path: str, body: Mapping[str, Any], *, accept: tuple[int, ...] = ()) -> Any:
         """POST JSON. Statuses in `accept` are answers too, though they are errors in HTTP."""
-        encoded = json.dumps(body, allow_nan=False).encode()
-        status, data = self._request("POST", path, encoded, "application/json")
+        status, data = self._request("POST", path, _encoded(body), "application/json")
         return _json(status, data, accept)
 
     def upload(
@@ -158,6 +158,28 @@ class Session:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """The body as JSON. A number of Python's that JSON cannot say (1e400 is read as one) is a mistake
+    in what was given."""
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except ValueError:
+        name = _unsaid(body, "") or "the body"
+        raise UsageError(f"{name}: JSON has no such number; it is too large, or none") from None
+
+
+def _unsaid(value: Any, path: str) -> str:
+    """Where the first float stands that is no number of JSON; empty if there is none."""
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, Mapping):
+        inner = [(f"{path}.{name}" if path else str(name), one) for name, one in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{path}[{index}]", one) for index, one in enumerate(value)]
+    elif isinstance(value, float) and not math.isfinite(value):
+        return path
+    return next(filter(None, (_unsaid(one, name) for name, one in inner)), "")
 
 
 def _json(status: int, data: bytes, accept: tuple[int, ...] = ()) -> Any:

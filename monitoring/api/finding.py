@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import Q, QuerySet
 from rest_framework.request import Request
@@ -107,8 +108,23 @@ def filtered(request: Request, rows: QuerySet[M], allowed: dict[str, str]) -> Qu
             continue
         if name not in allowed:
             raise Invalid(f"unknown; known are {', '.join(sorted(allowed))}", field=name)
+        known = _choices(rows.model, allowed[name])
+        if known and value not in known:
+            raise Invalid(f"expected one of {', '.join(known)}", field=name)
         wanted[allowed[name]] = _typed(name, str(value))
     return rows.filter(**wanted)
+
+
+def _choices(model: type[models.Model], path: str) -> list[str]:
+    """The values that a look-up's field may have, where these are listed; empty else."""
+    field: Any = None
+    for part in path.split("__"):
+        try:
+            field = model._meta.get_field(part)
+        except FieldDoesNotExist:
+            return []
+        model = field.related_model if field.is_relation else model
+    return [str(value) for value, _ in field.flatchoices]
 
 
 def _typed(name: str, value: str) -> Any:
