@@ -72,27 +72,14 @@ def roll_up(job: RollupJob, *, progress: Progress, libraries: Mapping[str, str])
         raise Invalid("there is nothing to add up", field="made_of")
     started = time.monotonic()
     progress(0.05, "reading the cubes")
-    documents = [one.load() for one in job.parts]
-    for name in ("kind", "mapping", "model"):
-        if any(one.get(name) != documents[0].get(name) for one in documents):
-            raise Invalid(f"cubes of a different {name} do not add up", field="made_of")
-    if documents[0]["kind"] != job.kind:
-        raise Invalid(f"the cubes are of {documents[0]['kind']}", field="made_of")
+    documents = _fitting(job)
     progress(0.3, "adding them up")
     config = job.config
     if job.kind == "fairness":
         config = privacy.least_compared(config, job.floor)
     aggregates, result = summed(job.kind, documents, config, job.seed)
     rows = sum(int(one["rows"]) for one in documents)
-    known = {*_OWN, *_TOLD, *aggregates}
-    left = sorted({name for one in documents for name in one if name not in known})
-    notes = list(result.notes)
-    if job.left_out:
-        text = f"{job.left_out} windows of the period were not measured and are not in the sum"
-        notes.append(Note("windows_left_out", text, {"windows": job.left_out}))
-    if left:
-        text = f"not added up, since it does not follow from its parts: {', '.join(left)}"
-        notes.append(Note("not_rolled_up", text, {"parts": len(left)}))
+    notes = [*result.notes, *_notes(job, documents, aggregates)]
     document = {
         "schema": "countersign.cube/1",
         "kind": job.kind,
@@ -145,6 +132,33 @@ _TOLD = (
     *("comparisons", "compared_with", "sorted_errors", "above_median", "paired", "paired_errors"),
 )
 """Parts whose absence from a sum has words of its own, or which are formed anew."""
+
+
+def _fitting(job: RollupJob) -> list[dict[str, Any]]:
+    """The parts' documents, which are all of one check, mapping and model."""
+    documents = [one.load() for one in job.parts]
+    for name in ("kind", "mapping", "model"):
+        if any(one.get(name) != documents[0].get(name) for one in documents):
+            raise Invalid(f"cubes of a different {name} do not add up", field="made_of")
+    if documents[0]["kind"] != job.kind:
+        raise Invalid(f"the cubes are of {documents[0]['kind']}", field="made_of")
+    return documents
+
+
+def _notes(
+    job: RollupJob, documents: Sequence[Mapping[str, Any]], aggregates: Mapping[str, Any]
+) -> list[Note]:
+    """What of the period, and of its cubes, is not in the sum."""
+    known = {*_OWN, *_TOLD, *aggregates}
+    left = sorted({name for one in documents for name in one if name not in known})
+    notes = []
+    if job.left_out:
+        text = f"{job.left_out} windows of the period were not measured and are not in the sum"
+        notes.append(Note("windows_left_out", text, {"windows": job.left_out}))
+    if left:
+        text = f"not added up, since it does not follow from its parts: {', '.join(left)}"
+        notes.append(Note("not_rolled_up", text, {"parts": len(left)}))
+    return notes
 
 
 def _blind(documents: Sequence[Mapping[str, Any]]) -> str:

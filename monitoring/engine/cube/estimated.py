@@ -38,29 +38,15 @@ def estimated_contingency(
     """
     import ibis
 
-    table = source.table
-    given = [table[column].cast("float64") for _, column in attribute.columns]
-    absent = ibis.or_(*[column.isnull() | column.isnan() for column in given])
-    running: Any = None
-    weights: dict[str, Any] = {}
-    before: Any = ibis.literal(0).cast("int64")
-    for place, column in enumerate(given):
-        # Running sums are rounded, so that the parts of a row sum to what their total rounds to.
-        running = column if running is None else running + column
-        until = (ibis.least(running, 1.0) * float(SCALE) + 0.5).floor().cast("int64")
-        weights[f"w{place}"] = ibis.ifelse(absent, 0, until - before).cast("int64")
-        before = until
-    weights["rest"] = ibis.ifelse(absent, SCALE, SCALE - before).cast("int64")
+    weights, wrong = _weights(source, attribute)
     nothing = ibis.null("int32")
     label, predicted = label_of(source, mapping), prediction_of(source, mapping)
-    wrong = [(~absent) & ((column < 0) | (column > 1)) for column in given]
-    wrong.append((~absent) & (running > 1 + TOLERANCE * len(given)))
     groups = {f"group_{place}": group_of(source, one) for place, one in enumerate(measured)}
-    rows = table.select(
+    rows = source.table.select(
         **groups,
         label=nothing if label is None else label,
         prediction=nothing if predicted is None else predicted,
-        wrong=ibis.ifelse(ibis.or_(*wrong), 1, 0).cast("int64"),
+        wrong=wrong,
         **weights,
     )
     sums: dict[str, Any] = {"wrong": rows.wrong.sum()}
@@ -91,3 +77,25 @@ def estimated_contingency(
     ]
     names = (attribute.name, *(one.name for one in measured))
     return Contingency(names, added(cells), SCALE)
+
+
+def _weights(source: Source, attribute: ProxiedAttribute) -> tuple[dict[str, Any], Any]:
+    """A row's weight for each group, `w0` and so on, and for none of them, `rest`; and 1 where its
+    probabilities are none."""
+    import ibis
+
+    given = [source.table[column].cast("float64") for _, column in attribute.columns]
+    absent = ibis.or_(*[column.isnull() | column.isnan() for column in given])
+    running: Any = None
+    weights: dict[str, Any] = {}
+    before: Any = ibis.literal(0).cast("int64")
+    for place, column in enumerate(given):
+        # Running sums are rounded, so that the parts of a row sum to what their total rounds to.
+        running = column if running is None else running + column
+        until = (ibis.least(running, 1.0) * float(SCALE) + 0.5).floor().cast("int64")
+        weights[f"w{place}"] = ibis.ifelse(absent, 0, until - before).cast("int64")
+        before = until
+    weights["rest"] = ibis.ifelse(absent, SCALE, SCALE - before).cast("int64")
+    wrong = [(~absent) & ((column < 0) | (column > 1)) for column in given]
+    wrong.append((~absent) & (running > 1 + TOLERANCE * len(given)))
+    return weights, ibis.ifelse(ibis.or_(*wrong), 1, 0).cast("int64")
