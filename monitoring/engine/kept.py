@@ -23,7 +23,7 @@ from typing import Any
 
 from kernel import canonical
 from monitoring.engine.job import Artifact
-from monitoring.engine.loaders import LIBRARIES
+from monitoring.engine.loaders import RESTS_ON
 from monitoring.engine.sources import DataFile, verify_digest
 
 MOST_FILES = 200
@@ -45,7 +45,7 @@ def name_of(artifact: Artifact, spec: Mapping[str, Any], data: DataFile) -> str:
             "input_spec": dict(spec),
             "data": data.identity(),
             "data_format": data.format,
-            "libraries": {name: _version(name) for name in (LIBRARIES[artifact.format], "numpy")},
+            "libraries": {name: _version(name) for name in (*RESTS_ON[artifact.format], "numpy")},
         }
     )
 

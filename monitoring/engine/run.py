@@ -17,7 +17,7 @@ from typing import Any
 from kernel.errors import CountersignError, Invalid
 from monitoring.engine import cube, privacy, sources
 from monitoring.engine.job import GRADES, KINDS, CheckJob
-from monitoring.engine.loaders import LIBRARIES
+from monitoring.engine.loaders import RESTS_ON
 from monitoring.engine.rescoring import Progress, Scored
 from monitoring.engine.results import CheckOutcome, Grade
 from monitoring.engine.work import Clock, model_of
@@ -136,11 +136,12 @@ def _capped(grade: Grade, job: CheckJob) -> Grade:
 
 
 def libraries(job: CheckJob) -> dict[str, str]:
-    names = []
-    if job.artifact is not None and job.artifact.format in LIBRARIES:
-        library = LIBRARIES[job.artifact.format]
-        names.append(_DISTRIBUTIONS.get(library, library))
-    return versions_of(job.kind, names)
+    form = job.artifact.format if job.artifact is not None else ""
+    names = [*RESTS_ON.get(form, ())]
+    if job.kind == "explainability" and form == "onnx":
+        # Explains the trees of a graph.
+        names.append("lightgbm")
+    return versions_of(job.kind, [_DISTRIBUTIONS.get(name, name) for name in names])
 
 
 def versions_of(kind: str, more: Iterable[str] = ()) -> dict[str, str]:

@@ -26,6 +26,11 @@ LIBRARIES: Final = {
     "xgboost_ubj": "xgboost",
     "lightgbm": "lightgbm",
 }
+RESTS_ON: Final = {
+    **{name: (library,) for name, library in LIBRARIES.items()},
+    "skops": ("skops", "scikit-learn"),
+}
+"""Whose versions a model's answers rest on, by the names that they are installed under."""
 MAX_BYTES: Final = 2 << 30
 FIELD: Final = "artifact"
 
