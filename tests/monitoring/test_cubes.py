@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,8 @@ from audit.models import Entry
 from audit.writing import Refused
 from kernel import canonical
 from kernel.errors import Conflict, Invalid, NotFound, Unprocessable
-from monitoring import executor, selectors, services
+from monitoring import executor, selectors, services, tasks
+from monitoring.engine.kept import MOST_SECONDS
 from monitoring.engine.results import Attachment
 from monitoring.models import CheckRun, CubeErasure, Window
 from registry.services import grant_role
@@ -68,6 +71,18 @@ class TestErasure:
         services.erase_cube(run, reason="the law asks", actor=administrator())
         left = {name for name, both in files.items() if any(one.exists() for one in both)}
         assert left == {"c"}
+
+    def test_scores_that_were_kept_long_enough_are_swept(self):
+        services.shelf().mkdir(parents=True, exist_ok=True)
+        for name, age in (("old", MOST_SECONDS + 60), ("new", 60)):
+            for kind in ("json", "parquet"):
+                file = services.shelf() / f"{name}.{kind}"
+                file.write_bytes(b"{}")
+                os.utime(file, (time.time() - age, time.time() - age))
+        tasks.sweep()
+        left = {one.stem for one in services.shelf().iterdir()}
+        assert "new" in left
+        assert "old" not in left
 
     def test_what_tells_of_single_rows_goes_with_it(self):
         rows = Attachment("rows.json", "application/json", b"[1]", restricted=True)
