@@ -13,6 +13,8 @@ POLL = 0.5
 SLOWEST = 2.0
 """Seconds between two looks: at first, and at long work."""
 ENDED = {"succeeded", "failed", "cancelled"}
+SHOWN = 12
+"""Figures that are printed of a run: those about everybody and those between groups come first."""
 
 
 def check_manifest(session: Session, manifest_path: Path, number: int, *, wait: float) -> None:
@@ -40,6 +42,7 @@ def watch(session: Session, runs: list[str], *, wait: float) -> None:
             failed.append(f"{run['kind']} {run['state']}: {run.get('error') or 'no reason given'}")
             continue
         say(f"check {run['kind']}: succeeded, {run['grade']}, cube sha256 {run['cube_digest']}")
+        _figures(session, run_id)
         _compare(run)
     if failed:
         raise ClientError("\n".join(failed), Exit.NO)
@@ -56,6 +59,26 @@ def cancel(session: Session, run_id: str) -> None:
     """Call a run off that is queued or under way."""
     run = session.post(f"check-runs/{run_id}/cancel/", {})
     say(f"check {run['kind']}: run {run['id']} {run['state']}")
+
+
+def _figures(session: Session, run_id: str) -> None:
+    """What was measured, and where all of it is."""
+    found = session.get(f"check-runs/{run_id}/measurements/", page_size=200)
+    rows = sorted(found["results"], key=lambda one: any(v != "*" for v in one["slice"].values()))
+    for one in rows[:SHOWN]:
+        say(f"  {_figure(one)}")
+    if len(rows) > SHOWN or found.get("next"):
+        say(f"  more, and the charts: {session.page(f'check-runs/{run_id}/')}")
+
+
+def _figure(one: dict[str, Any]) -> str:
+    by = ", ".join(f"{name}={group}" for name, group in one["slice"].items())
+    name = f"{one['metric']} [{by}]" if by else one["metric"]
+    if one["value"] is None:
+        return f"{name}: undefined ({one['undefined'] or 'no reason given'})"
+    between = "" if one["lower"] is None else f" ({one['lower']:.4g} to {one['upper']:.4g})"
+    of = "" if one["n"] is None else f", n {one['n']:,}"
+    return f"{name}: {one['value']:.4g}{between}{of}"
 
 
 def _compare(run: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class UsageError(ClientError):
 class Answer(ClientError):
     """The server answered with an error."""
 
-    def __init__(self, status: int, problem: dict[str, object]) -> None:
+    def __init__(self, status: int, problem: dict[str, object], place: str = "") -> None:
         self.status = status
         self.problem = problem
         lines = [str(problem.get("detail") or problem.get("title") or f"HTTP {status}")]
@@ -39,5 +39,9 @@ class Answer(ClientError):
         if isinstance(errors, list) and errors:
             # Each field on its own line; `detail` says the same in one.
             lines = [str(problem.get("title") or f"HTTP {status}")]
-            lines += [f"  {item.get('field')}: {item.get('detail')}" for item in errors]
+            lines += [f"  {place}{item.get('field')}: {item.get('detail')}" for item in errors]
         super().__init__("\n".join(lines), Exit.CANNOT_DECIDE if status >= 500 else Exit.NO)
+
+    def at(self, place: str) -> "Answer":
+        """The same, its fields named as they stand in a manifest: `datasets[0].source`."""
+        return Answer(self.status, self.problem, f"{place}.")

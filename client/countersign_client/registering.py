@@ -1,6 +1,8 @@
 """`countersign register` and `countersign evidence`."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,8 @@ def _model(session: Session, manifest: Manifest) -> None:
     record["stakeholders"] = manifest.rows("stakeholders")
     if manifest.table("columns"):
         record["columns"] = manifest.table("columns")
-    session.post("models/", record)
+    with _named("model"):
+        session.post("models/", record)
     say(f"model {record['name']}: registered")
 
 
@@ -70,12 +73,13 @@ def _dataset(session: Session, manifest: Manifest, index: int) -> dict[str, str]
             raise
         record = _dataset_record(row, place) | {"digest": digest}
         bar = Bar(f"dataset {name}")
-        session.upload(
-            f"datasets/?model={manifest.need('model', 'name')}",
-            {"record": json.dumps(record)},
-            {"file": path},
-            progress=bar.bytes,
-        )
+        with _named(place):
+            session.upload(
+                f"datasets/?model={manifest.need('model', 'name')}",
+                {"record": json.dumps(record)},
+                {"file": path},
+                progress=bar.bytes,
+            )
         bar.done()
         say(f"dataset {name}: registered, sha256 {digest}")
     else:
@@ -126,15 +130,25 @@ def _version(
         "claims": manifest.rows("claims"),
     }
     bar = Bar(f"artifact {artifact.name}")
-    version = session.upload(
-        f"models/{name}/versions/",
-        {"record": json.dumps(record)},
-        {"artifact": artifact},
-        progress=bar.bytes,
-    )
+    with _named("version"):
+        version = session.upload(
+            f"models/{name}/versions/",
+            {"record": json.dumps(record)},
+            {"artifact": artifact},
+            progress=bar.bytes,
+        )
     bar.done()
     say(f"version {version['number']}: registered, sha256 {digest}")
     return dict(version)
+
+
+@contextlib.contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Name the fields of a refusal by where they stand in the manifest."""
+    try:
+        yield
+    except Answer as answer:
+        raise answer.at(place) from None
 
 
 def add_evidence(

@@ -56,6 +56,10 @@ class Session:
             raise UsageError("set COUNTERSIGN_URL, and COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE")
         return cls(url, token)
 
+    def page(self, path: str) -> str:
+        """The address at which people see it."""
+        return f"{self._parts.scheme}://{self._parts.netloc}{self._parts.path.rstrip('/')}/{path}"
+
     def get(self, path: str, **query: Any) -> Any:
         given = {name: value for name, value in query.items() if value is not None}
         status, data = self._request("GET", path + (f"?{urlencode(given)}" if given else ""))

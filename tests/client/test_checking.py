@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,14 @@ class Service:
     def __init__(self, *states: dict[str, Any]) -> None:
         self._states = list(states)
         self.posted: list[str] = []
+        self.measured: list[dict[str, Any]] = []
+
+    def page(self, path: str) -> str:
+        return f"https://countersign.test/{path}"
 
     def get(self, path: str, **_: object) -> dict[str, Any]:
+        if path.endswith("/measurements/"):
+            return {"results": self.measured, "next": None}
         state = self._states[0] if len(self._states) == 1 else self._states.pop(0)
         return {"id": path.split("/")[1], "kind": "drift", "error": "", "stage": "", **state}
 
@@ -128,3 +135,43 @@ def test_several_runs_that_fail_are_all_named() -> None:
     with pytest.raises(ClientError) as caught:
         checking.watch(service, ["r1", "r2"], wait=1)
     assert str(caught.value).count("drift cancelled") == 2
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN"])
+def test_a_number_that_json_has_not_is_a_mistake_in_what_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, number: str
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_URL", "http://localhost:1")
+    monkeypatch.setenv("COUNTERSIGN_TOKEN", "t")
+    config = tmp_path / "config.json"
+    config.write_text('{"rules": [{"least": ' + number + "}]}")
+    arguments = ["--model", "m", "--version", "1", "--kind", "data_quality", "--dataset", "d"]
+    assert cli.main(["check", *arguments, "--config", str(config)]) == Exit.USAGE
+    assert "config.rules[0].least" in capsys.readouterr().err
+
+
+def measured(
+    metric: str, slice: dict[str, str], value: float | None, **more: Any
+) -> dict[str, Any]:
+    figures = {"lower": None, "upper": None, "n": None, "undefined": "", **more}
+    return {"metric": metric, "slice": slice, "value": value, **figures}
+
+
+def test_what_was_measured_is_printed(command: Any, capsys: Any) -> None:
+    service = Service({"state": "succeeded", **DONE})
+    service.measured = [
+        measured("selection_rate", {"sex": "f"}, 0.25, lower=0.2, upper=0.3, n=1200),
+        measured("equalized_odds_difference", {"sex": "*"}, None, undefined="insufficient"),
+        measured("accuracy", {}, 0.81234),
+    ]
+    assert command(service, "--run", "r1") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  equalized_odds_difference [sex=*]: undefined (insufficient)",
+        "  accuracy: 0.8123",
+        "  selection_rate [sex=f]: 0.25 (0.2 to 0.3), n 1,200",
+    ]
+    service.measured *= 5
+    command(service, "--run", "r1")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "  more, and the charts: https://countersign.test/check-runs/r1/"
+    assert len(lines) == 2 + checking.SHOWN
