@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.errors import Invalid
 from monitoring.engine import column_profiles, comparing, cube, profiles, sketching
 from monitoring.engine.column_profiles import ColumnProfile, NumericProfile
-from monitoring.engine.comparing import Comparison
+from monitoring.engine.comparing import ANSWERS, Comparison
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import Categories, Numbers
 from monitoring.engine.sources import ROW, Source
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 HELD = 1_000_000
 """Values of a sample that are read at a time, unless one column has more."""
-ANSWERS = ("score", "prediction", "label")
 Profiles = Mapping[str, ColumnProfile]
 
 
@@ -60,9 +59,10 @@ def gather(
         if name in old and name in new:
             pair = _alone(reference, name, old[name]), _alone(current, name, new[name])
             if old[name].categorical:
-                compared.append(_categories(*pair, name, answers))
+                one = _categories(*pair, name, answers)
             else:
-                compared += _numbers(*pair, [name], answers, exact=exact).values()
+                one = _numbers(*pair, [name], answers, exact=exact)[name]
+            compared.append(replace(one, answer=True))
     return {**found, "answers": answers}, compared
 
 
@@ -184,17 +184,19 @@ def gather_against(
         if name in answers:
             column = _read(_alone(current, name, answer), name, answer.categorical)
             one = _against(name, answers[name], column, told)
-            compared += [one] if one else []
+            compared += [replace(one, answer=True)] if one else []
     return {**found, "answers": told}, compared, left
 
 
-def compare_profiles(reference: Profiles, current: Profiles) -> tuple[list[Comparison], list[str]]:
-    """Compare the columns that both have, and name those that cannot be."""
+def compare_profiles(
+    reference: Profiles, current: Profiles, *, answers: bool = False
+) -> tuple[list[Comparison], list[str]]:
+    """Compare the columns that both have, features or `answers`, and name those that cannot be."""
     compared, left = [], []
     for name, before in reference.items():
         after = current.get(name)
         one = column_profiles.compare(name, before, after) if after is not None else None
-        compared += [one] if one else []
+        compared += [replace(one, answer=answers)] if one else []
         left += [] if one else [name]
     return compared, left
 

@@ -26,6 +26,8 @@ from monitoring.engine.profiles import (
 
 FEW = 20
 """A reference with at most this many different numbers is compared value by value, as by Evidently."""
+ANSWERS = ("score", "prediction", "label")
+"""What a model says, and the outcome: columns of theirs are named so, and a feature may be too."""
 KEPT = 1_000
 """Categories of a column that a cube holds each by itself. Figures count all of them."""
 EXACT_P = 10_000
@@ -59,7 +61,7 @@ class Comparison:
     by Sturges' rule over the different values, which Evidently's Hellinger distance looks at.
     `distance` is the area between the distribution functions, `gap` the largest distance between
     them as a fraction; of a sketch, the true ones are at most `distance_bound` and `gap_bound`
-    larger. `binning` says what `bins` are. `chance` is the mean and the standard deviation that `distance` has if both samples
+    larger. `binning` says what `bins` are. An `answer` is of the model, or the outcome, and no feature. `chance` is the mean and the standard deviation that `distance` has if both samples
     are drawn from one distribution.
     """
 
@@ -79,6 +81,7 @@ class Comparison:
     distance_bound: float = 0.0
     gap_bound: float = 0.0
     binning: str = "evidently's bins"
+    answer: bool = False
 
     @property
     def reference_n(self) -> int:
@@ -108,8 +111,10 @@ class Comparison:
             ]
         if self.pooled:
             bins["pooled"] = self.pooled
+        feature = {"feature": True} if self.column in ANSWERS and not self.answer else {}
         return {
             "column": self.column,
+            **feature,
             "kind": self.kind,
             "missing": [self.reference_missing, self.current_missing],
             "bins": bins,

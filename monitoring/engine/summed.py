@@ -281,7 +281,7 @@ def _drift(documents: Sequence[Document], config: dict[str, Any], seed: int) -> 
     features = _added([one.features for one in days])
     answers = _added([one.answers for one in days])
     compared, left = columns.compare_profiles(first.features, features)
-    more, _ = columns.compare_profiles(first.answers, answers)
+    more, _ = columns.compare_profiles(first.answers, answers, answers=True)
     compared += more
     result = drift.measure(compared, config, seed=seed)
     given = {name for one in days for name in (*one.features, *one.answers)}

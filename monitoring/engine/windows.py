@@ -70,16 +70,18 @@ def compare_windows(
         )
     place = {one: index for index, one in enumerate(starts)}
     found: list[list[Comparison]] = [[] for _ in starts]
-    for name, old, new, categorical in compared:
+    for name, old, new, categorical, answer in compared:
         if categorical:
             before = profiles.categories(_alone(reference, name, old), name)
             for index, part in enumerate(_split_categories(current, new, start, place)):
-                found[index].append(comparing.compare_categories(name, before, part))
+                one = comparing.compare_categories(name, before, part)
+                found[index].append(replace(one, answer=answer))
         else:
             known = profiles.numbers(_alone(reference, name, old), name)
             parts = _split_numbers(current, new, start, starts)
             for index, piece in enumerate(parts):
-                found[index].append(comparing.compare_numbers(name, known, piece))
+                one = comparing.compare_numbers(name, known, piece)
+                found[index].append(replace(one, answer=answer))
     return Windowed(list(zip(names, found, strict=True)), rows, timeless)
 
 
@@ -135,15 +137,15 @@ def _name(start: int, window: str | float) -> str:
 
 def _columns(
     reference: Source, current: Source, mapping: ColumnMapping
-) -> Iterator[tuple[str, "ir.Value", "ir.Value", bool]]:
-    """Each feature and each answer that both samples have: name, expressions, categorical or not."""
+) -> Iterator[tuple[str, "ir.Value", "ir.Value", bool, bool]]:
+    """Each feature and answer that both samples have: name, expressions, is it categories, an answer?"""
     for name in mapping.features:
         categorical = name in mapping.categorical or reference.schema[name] != "numeric"
-        yield name, reference.table[name], current.table[name], categorical
+        yield name, reference.table[name], current.table[name], categorical, False
     old, new = columns.answers_of(reference, mapping), columns.answers_of(current, mapping)
-    for name in columns.ANSWERS:
+    for name in comparing.ANSWERS:
         if name in old and name in new:
-            yield name, old[name].expression, new[name].expression, old[name].categorical
+            yield name, old[name].expression, new[name].expression, old[name].categorical, True
 
 
 def _alone(source: Source, name: str, column: "ir.Value") -> Source:

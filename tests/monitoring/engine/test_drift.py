@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -180,8 +181,11 @@ def test_the_largest_index_names_its_feature_and_answers_stand_apart():
         [
             comparing.compare_categories("calm", same, same),
             comparing.compare_categories("moved", same, moved),
-            comparing.compare_categories(
-                "prediction", categories([0, 1] * 100), categories([0] * 150 + [1] * 50)
+            replace(
+                comparing.compare_categories(
+                    "prediction", categories([0, 1] * 100), categories([0] * 150 + [1] * 50)
+                ),
+                answer=True,
             ),
         ],
         {},

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from kernel.errors import Invalid
@@ -247,6 +248,34 @@ def test_predictions_and_outcomes_of_a_regression_are_compared_as_numbers(rents,
     for output in ("prediction", "label"):
         one, other = (find(each, "psi_deciles", output=output) for each in (outcome, again))
         assert one.value == other.value
+
+
+def test_a_feature_may_be_called_as_an_answer_is(rents, tmp_path):
+    """A credit score is a feature: it is no answer of the model for its name."""
+    tables = [
+        pq.read_table(path).rename_columns(["label", "rent", "score", "when"]) for path in rents
+    ]
+    files = [tmp_path / f"{place}.parquet" for place in range(2)]
+    for table, path in zip(tables, files, strict=True):
+        pq.write_table(table, path)
+    job = rent_job(files, reference=data_file(files[0]), config={"window": 350})
+    job["mapping"] |= {"prediction": None, "features": ["score", "label"]}
+    outcome = run(job, tmp_path / "w")
+    assert find(outcome, "psi_deciles", feature="score").detail["drifted"]
+    assert find(outcome, "psi_deciles", feature="score", window="350").detail["drifted"]
+    assert find(outcome, "drifted_share").value == 0.5
+    # The feature called label, and the outcome.
+    feature, answer = (
+        find(outcome, "ks_statistic", **about)
+        for about in ({"feature": "label"}, {"output": "label"})
+    )
+    assert feature.value != answer.value
+    compared = json.loads(outcome.cube)["comparisons"]
+    assert [(one["column"], one.get("feature")) for one in compared] == [
+        ("score", True),
+        ("label", True),
+        ("label", None),
+    ]
 
 
 def test_what_needs_rows_is_refused_of_a_stored_profile(files, tmp_path):

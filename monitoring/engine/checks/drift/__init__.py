@@ -11,14 +11,14 @@ drifted only if it is an effect, beyond chance, and its corrected test says so.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from monitoring.engine.checks.drift.figures import OUTPUTS, figures, judged, slice_of
+from monitoring.engine.checks.drift.figures import figures, judged, slice_of
 from monitoring.engine.checks.drift.plots import plots
 from monitoring.engine.checks.drift.settings import FIELDS, DriftConfig
 from monitoring.engine.checks.drift.summary import largest, shares
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.results import CheckResult, MeasurementValue
 
-__all__ = ["FIELDS", "OUTPUTS", "DriftConfig", "measure", "slice_of"]
+__all__ = ["FIELDS", "DriftConfig", "measure", "slice_of"]
 
 if TYPE_CHECKING:
     from monitoring.engine.checks.drift.domain import Samples
@@ -34,7 +34,7 @@ def measure(
     samples: "Samples | None" = None,
     seed: int = 0,
 ) -> CheckResult:
-    """Measure each comparison; one whose column is in `OUTPUTS` is of the model's answers.
+    """Measure each comparison; an `answer` is of the model, or the outcome.
 
     `config`, all optional: `level` of intervals (0.95); `minimum` rows on each side (30; fewer is
     `insufficient`); `alpha` (0.05), the chance of a false alarm; `correction` of p values over the
@@ -52,7 +52,7 @@ def measure(
     Raises:
         Invalid: naming the field of `config`.
     """
-    features = [one.column for one in comparisons if one.column not in OUTPUTS]
+    features = [one.column for one in comparisons if not one.answer]
     read = DriftConfig.read(config, features, seed)
     ordered = _in_order(comparisons, read.importance)
     found = [figure for one in ordered for figure in figures(one, read)]
@@ -78,4 +78,6 @@ def measure(
 def _in_order(
     comparisons: Sequence[Comparison], importance: Mapping[str, float]
 ) -> list[Comparison]:
-    return sorted(comparisons, key=lambda one: -importance.get(one.column, 0.0))
+    return sorted(
+        comparisons, key=lambda one: 0.0 if one.answer else -importance.get(one.column, 0.0)
+    )

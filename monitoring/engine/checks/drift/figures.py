@@ -14,7 +14,6 @@ from monitoring.engine.checks.drift.settings import DriftConfig
 from monitoring.engine.comparing import Comparison, Histogram
 from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementValue
 
-OUTPUTS = ("score", "prediction", "label")
 NOT_FINITE = "not_finite"
 """The values are too large for the figure to be a number."""
 
@@ -29,7 +28,7 @@ class Figure:
 
 
 def slice_of(one: Comparison, window: str | None = None) -> dict[str, str]:
-    about = {"output" if one.column in OUTPUTS else "feature": one.column}
+    about = {"output" if one.answer else "feature": one.column}
     return {**about, "window": window} if window is not None else about
 
 
@@ -53,7 +52,7 @@ class _Column:
         else:
             found.append(self._unseen())
             names.append("cramers_v")
-            if one.column in OUTPUTS:
+            if one.answer:
                 found.append(self._rate())
         if least < self.config.minimum:
             reason = INSUFFICIENT if least else NO_DENOMINATOR

@@ -27,10 +27,10 @@ def plots(
     by_index = sorted(_of_features(measured, "psi"), key=lambda bar: -bar[1])
     found = [bar_plot("psi", "Population stability index by feature", by_index, "feature", "index")]
     for one in comparisons:
-        if one.column in ANSWERS and one.bins.edges:
+        if one.answer and one.bins.edges:
             found.append(_numbers(*ANSWERS[one.column], one, one.column))
     found += _missing(measured)
-    by_name = {one.column: one for one in comparisons}
+    by_name = {one.column: one for one in comparisons if not one.answer}
     for place, (name, _) in enumerate(by_index[:SHOWN], 1):
         one, title = by_name[name], f"{name} now and in the reference"
         if one.bins.edges:
