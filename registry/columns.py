@@ -80,7 +80,7 @@ def _sensitive(value: object, path: str) -> dict[str, str]:
             wrong |= _proxy(one.get("proxy"), f"{here}.proxy")
         if one.get("column") is not None and not _is_text(one["column"]):
             wrong[f"{here}.column"] = "expected the name of a column"
-        edges = one.get("edges") or []
+        edges = [] if one.get("edges") is None else one["edges"]
         if not (isinstance(edges, list) and all(is_number(edge) for edge in edges)) or any(
             low >= high for low, high in pairwise(edges)
         ):

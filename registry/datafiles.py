@@ -61,10 +61,12 @@ def check_csv(path: Path) -> list[str]:
         raise Malformed(f"its first line is longer than {LONGEST_LINE} bytes")
     try:
         text = start[:cut].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Malformed("it is not text in UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = start[:cut].count(b"\n", 0, error.start) + 1
+        raise Malformed(f"it is not text in UTF-8, at line {line}") from None
     if "\x00" in text:
-        raise Malformed("it has null characters, which no text has")
+        line = text.count("\n", 0, text.index("\x00")) + 1
+        raise Malformed(f"it has null characters, which no text has, at line {line}")
     try:
         names = next(csv.reader(io.StringIO(text, newline=""), strict=True))
     except (csv.Error, StopIteration):

@@ -37,6 +37,7 @@ def loads(data: bytes) -> Any:
     """
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_NotJSON, object_pairs_hook=_unique)
+        half = b"\\u" in data and _has_half_a_character(value)
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -46,11 +47,13 @@ def loads(data: bytes) -> Any:
         raise Invalid("a number in the body has too many digits") from None
     except RecursionError:
         raise Invalid("the body is nested too deeply") from None
-    if b"\\u" in data and _has_half_a_character(value):
+    if half:
         raise Invalid("half of a surrogate pair is no character")
     if stray := _stray(value, "", 0):
         field, reason = stray
         raise Invalid(reason, field=field or None)
+    if b"\\u0000" in data and (field := _null_character(value, "")):
+        raise Invalid("a text has a null character, which no database holds", field=field)
     return value
 
 
@@ -61,6 +64,20 @@ def _has_half_a_character(value: Any) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def _null_character(value: Any, path: str) -> str:
+    """The field of the first text or name with a null character; empty if there is none."""
+    if isinstance(value, str):
+        return (path or "body") if "\x00" in value else ""
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        if any("\x00" in name for name in value):
+            return path or "body"
+        inner = [(f"{path}.{name}" if path else name, one) for name, one in value.items()]
+    elif isinstance(value, list):
+        inner = [(f"{path}[{index}]", one) for index, one in enumerate(value)]
+    return next(filter(None, (_null_character(one, name) for name, one in inner)), "")
 
 
 @dataclass(frozen=True)

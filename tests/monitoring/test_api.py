@@ -432,3 +432,76 @@ def test_the_lease_is_nobodys_business(client):
     shown = client.get(f"{API}/check-runs/{run.pk}/", **signed_in(Role.OWNER)).json()
     assert "leased_until" not in shown
     assert (shown["state"], shown["stage"]) == ("running", "starting")
+
+
+# Numbers and types that no digest can hold
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"minimum": {"default": 2**53}}, "config.minimum.default"),
+        ({"minimum": {"default": 10**400}}, "config.minimum.default"),
+        ({"groupings": 0}, "config.groupings"),
+        ({"groupings": False}, "config.groupings"),
+        ({"minimum": {"acuracy": 3}}, "config.minimum.acuracy"),
+        ({"filters": [{"column": "x", "below": 2**60}]}, "config.filters[0].below"),
+    ],
+)
+def test_a_check_is_never_asked_for_with_what_cannot_be_written(client, config, field):
+    version, data = helpers.version(), helpers.dataset()
+    body = {"kind": "performance", "dataset": data.name, "config": config}
+    response = post(client, checks_of(version), body, **signed_in(Role.DEVELOPER))
+    assert response.status_code == 400
+    assert fields_of(response) == {field}
+    assert not CheckRun.objects.exists()
+
+
+def test_a_limit_is_a_number_that_can_be_written(client):
+    version = helpers.version()
+    body = {
+        "model": version.model.name,
+        "version": version.number,
+        "environment": factories.make_environment().name,
+        "name": "accuracy",
+        "kind": "performance",
+        "limits": [{**helpers.LIMIT, "value": 10**400}],
+        "min_rows": 10,
+    }
+    response = post(client, "/monitors/", body, **signed_in(Role.RISK_OFFICER))
+    assert response.status_code == 400
+    assert fields_of(response) == {"limits[0].value"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("state", "nix"), ("kind", "horoscope"), ("purpose", "fun")]
+)
+def test_a_list_is_not_narrowed_to_what_cannot_be(client, name, value):
+    version = helpers.version()
+    run = helpers.request(version)
+    who = signed_in(Role.DEVELOPER)
+    answer = client.get(f"{API}{checks_of(version)}?{name}={value}", **who)
+    assert answer.status_code == 400
+    assert fields_of(answer) == {name}
+    known = getattr(run, name)
+    (listed,) = client.get(f"{API}{checks_of(version)}?{name}={known}", **who).json()["results"]
+    assert listed["id"] == str(run.pk)
+
+
+def test_windows_and_batches_are_not_narrowed_to_what_cannot_be(client):
+    watch = helpers.monitor()
+    who = signed_in(Role.RISK_OFFICER)
+    for path in (f"/monitors/{watch.pk}/windows/?state=nix", "/monitors/backtests/?state=nix"):
+        answer = client.get(f"{API}{path}", **who)
+        assert answer.status_code == 400
+        assert fields_of(answer) == {"state"}
+
+
+def test_a_failed_run_says_which_field_is_at_fault(client):
+    from monitoring import executor
+
+    run = helpers.request(config={"filters": [{"column": "gone", "equals": 1}]})
+    executor.execute(run.pk, beat=None)
+    shown = client.get(f"{API}/check-runs/{run.pk}/", **signed_in(Role.DEVELOPER)).json()
+    assert shown["state"] == "failed"
+    assert shown["error"] == "dataset.filters[0]: the data has no column 'gone'"

@@ -30,11 +30,23 @@ def get(path: str, headers: dict[str, str]) -> int:
         b'["\\udc00"]',
         b'{"\\ud800": 1}',
         b"[" * 100_000,
+        b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}",
     ],
 )
 def test_json_that_python_reads_and_nobody_can_keep(body: bytes) -> None:
     with pytest.raises(Invalid):
         loads(body)
+
+
+@pytest.mark.parametrize("value", [b"9007199254740992", b"-1e400", b"NaN", b'"\\u0000"'])
+def test_a_value_that_nobody_can_keep_is_named_by_where_it_stands(value: bytes) -> None:
+    with pytest.raises(Invalid) as error:
+        loads(b'{"config": {"rules": [{"least": 1}, {"least": ' + value + b"}]}}")
+    assert error.value.field == "config.rules[1].least"
+
+
+def test_the_largest_number_is_one() -> None:
+    assert loads(b"[9007199254740991, -9007199254740991, 1e308]")[0] == 2**53 - 1
 
 
 def test_pairs_of_surrogates_are_characters() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from kernel.errors import Invalid
-from monitoring.metrics import fairness as names
 from monitoring.engine.checks import fairness
 from monitoring.engine.cube import Cell, Contingency
 from monitoring.engine.statistics import base
+from monitoring.metrics import fairness as names
 from tests.monitoring.engine.making import find
 
 nan = float("nan")
