@@ -1,5 +1,6 @@
 """What a command ends with, as exit codes that a pipeline can act on."""
 
+from collections.abc import Callable
 from enum import IntEnum
 
 
@@ -31,7 +32,9 @@ class UsageError(ClientError):
 class Answer(ClientError):
     """The server answered with an error."""
 
-    def __init__(self, status: int, problem: dict[str, object], place: str = "") -> None:
+    def __init__(
+        self, status: int, problem: dict[str, object], field: Callable[[str], str] = str
+    ) -> None:
         self.status = status
         self.problem = problem
         lines = [str(problem.get("detail") or problem.get("title") or f"HTTP {status}")]
@@ -39,9 +42,9 @@ class Answer(ClientError):
         if isinstance(errors, list) and errors:
             # Each field on its own line; `detail` says the same in one.
             lines = [str(problem.get("title") or f"HTTP {status}")]
-            lines += [f"  {place}{item.get('field')}: {item.get('detail')}" for item in errors]
+            lines += [f"  {field(str(item.get('field')))}: {item.get('detail')}" for item in errors]
         super().__init__("\n".join(lines), Exit.CANNOT_DECIDE if status >= 500 else Exit.NO)
 
-    def at(self, place: str) -> "Answer":
-        """The same, its fields named as they stand in a manifest: `datasets[0].source`."""
-        return Answer(self.status, self.problem, f"{place}.")
+    def named(self, field: Callable[[str], str]) -> "Answer":
+        """The same, its fields named as `field` names them."""
+        return Answer(self.status, self.problem, field)

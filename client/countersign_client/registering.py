@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from countersign_client.errors import Answer, UsageError
-from countersign_client.manifest import Manifest, sha256_of
+from countersign_client.manifest import LISTS, TABLES, Manifest, sha256_of
 from countersign_client.screen import Bar, say
 from countersign_client.session import Session
 
@@ -144,11 +144,17 @@ def _version(
 
 @contextlib.contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Name the fields of a refusal by where they stand in the manifest."""
+    """Name the fields of a refusal by where they stand in the manifest, as `datasets[0].source`."""
+
+    def field(name: str) -> str:
+        # A model is registered with its use, and a version with its claims: tables of their own.
+        table = name.split(".")[0].split("[")[0]
+        return name if table in TABLES | LISTS else f"{place}.{name}"
+
     try:
         yield
     except Answer as answer:
-        raise answer.at(place) from None
+        raise answer.named(field) from None
 
 
 def add_evidence(

@@ -153,10 +153,11 @@ class TestRegister:
     @pytest.mark.parametrize(
         ("old", "new", "code", "names"),
         [
-            ('title = "Screening"', "title = 7", 1, "title"),
-            ('portfolio = "lending"', 'portfolio = "nowhere"', 1, "portfolio"),
-            ('purpose = "Rank files"', "", 1, "use.purpose"),
-            ('code_commit = "c0ffee"', "", 1, "code_commit"),
+            ('title = "Screening"', "title = 7", 1, "  model.title: "),
+            ('portfolio = "lending"', 'portfolio = "nowhere"', 1, "  model.portfolio: "),
+            ('purpose = "Rank files"', "", 1, "  use.purpose: "),
+            ("contains_personal_data = false", "", 1, "  datasets[0].contains_personal_data: "),
+            ('code_commit = "c0ffee"', "", 1, "  version.code_commit: "),
             ('title = "Screening"', 'titel = "Screening"', 64, "model.titel"),
             ('artifact = "model.onnx"', 'artifact = "none.onnx"', 64, "version.artifact"),
             ('file = "census.csv"', "", 64, "datasets[0].file"),
