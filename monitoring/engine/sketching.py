@@ -21,7 +21,9 @@ from monitoring.engine.profiles import BATCH, CHUNK, LARGEST, Counts, Floats
 from monitoring.engine.sources import ROW, Source
 
 TOGETHER: Final = 2
-"""Columns read at a time."""
+"""Columns read at a time: what a file holds of each may be read ahead."""
+SHORT: Final = 1_000_000
+"""Values that are read at a time all the same, of more columns if these are short."""
 PART: Final = 50_000
 """Rows of the reference that the edges of bins are taken from."""
 
@@ -45,9 +47,10 @@ def sketched(
     """
     if any(ROW not in one.table.columns for one in (reference, current)):
         return
+    size = max(TOGETHER, SHORT // max(1, reference.rows, current.rows))
     with ThreadPoolExecutor(2) as pool:
-        for start in range(0, len(names), TOGETHER):
-            yield from _sketch(pool, (reference, current), names[start : start + TOGETHER])
+        for start in range(0, len(names), size):
+            yield from _sketch(pool, (reference, current), names[start : start + size])
 
 
 def _sketch(
