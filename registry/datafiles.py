@@ -74,8 +74,9 @@ def check_csv(path: Path) -> list[str]:
     return check_names(names)
 
 
-def check_names(names: list[str]) -> list[str]:
-    """Is each column named, once, and are they few enough?
+def check_names(names: list[str], *, is_own: bool = False) -> list[str]:
+    """Is each column named, once, and are they few enough? Has none a name of the service's, unless the
+    file `is_own`, written by it?
 
     Raises:
         Malformed: naming the column.
@@ -90,7 +91,7 @@ def check_names(names: list[str]) -> list[str]:
             raise Malformed(f"the name of column {place} has a null character")
         if name.casefold() in seen:
             raise Malformed(f"column {name!r} is there twice")
-        if is_reserved(name):
+        if is_reserved(name) and not is_own:
             raise Malformed(f"column {name!r} has a name that is the service's own: rename it")
         seen.add(name.casefold())
     return names

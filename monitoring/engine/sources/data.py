@@ -20,7 +20,8 @@ class DataFile:
     """A dataset's file: where its bytes are, their SHA-256, and which rows of it are meant.
 
     A file says nothing of the type of a column without any value, or takes it for text: `declared` are
-    the types, by column, that it is then read as.
+    the types, by column, that it is then read as. `is_own` says that the service wrote it, with columns
+    of its own; nobody says so of a file that was handed in.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class DataFile:
     format: str = "parquet"
     filters: tuple[Filter, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict, compare=False)
+    is_own: bool = False
     pinned = True
 
     @classmethod

@@ -96,7 +96,7 @@ def open_file(
         _check_format(given, data.format, field)
         if data.format == "csv":
             _csv_to_parquet(given, path, field, limits)
-        table, rows = _read(backend, path, renamed, field)
+        table, rows = _read(backend, path, renamed, field, is_own=data.is_own)
         table = typed(table, data.declared)
         schema = {name: kind_of(dtype) for name, dtype in table.schema().items() if name != ROW}
         if not schema:
@@ -153,14 +153,16 @@ def connect_locked(paths: list[Path], limits: EngineLimits) -> Any:
     return backend
 
 
-def _read(backend: Any, path: Path, renamed: Path, field: str) -> tuple["ir.Table", int]:
+def _read(
+    backend: Any, path: Path, renamed: Path, field: str, *, is_own: bool
+) -> tuple["ir.Table", int]:
     """The rows of a parquet file and how many they are.
 
     DuckDB numbers the rows in a column of a name that a file may have: it is then read from a copy,
     `renamed`, in which its own column has another.
     """
     try:
-        rows = _check_footer(path)
+        rows = _check_footer(path, is_own=is_own)
         own = _clashing(path, renamed)
     except datafiles.Malformed as error:
         raise Invalid(f"the file cannot be read: {error}", field=field) from None
@@ -200,14 +202,14 @@ def _clashing(path: Path, target: Path) -> str | None:
         raise datafiles.Malformed(f"its rows are malformed ({type(error).__name__})") from None
 
 
-def _check_footer(path: Path) -> int:
+def _check_footer(path: Path, *, is_own: bool) -> int:
     """Arrow reads the footer first: it refuses a schema that is nested without end. Returns the rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            datafiles.check_names(file.schema_arrow.names)
+            datafiles.check_names(file.schema_arrow.names, is_own=is_own)
             rows = int(file.metadata.num_rows)
             groups = (file.metadata.row_group(at) for at in range(file.metadata.num_row_groups))
             if not 0 <= rows <= _MOST_ROWS:
