@@ -270,9 +270,11 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
     if kind == "performance":
         _fits_task(declared, config)
     known = {one.name for one in declared.sensitive}
+    proxied = {one.name for one in declared.proxied}
+    absent = {one.name for one in declared.not_collected}
     if kind == "fairness":
         _fits_groups(declared, config, known)
-        known |= {one.name for one in (*declared.proxied, *declared.not_collected)}
+        known |= proxied | absent
     if kind == "performance":
         known |= {one.name for one in declared.controls}
     fields = Fields(config, "config", tuple(config))
@@ -281,12 +283,7 @@ def check_mapping(kind: str, mapping: Mapping[str, Any], config: Mapping[str, An
         for name in names:
             if name not in known:
                 raise Invalid(f"{name!r} is no sensitive attribute of the mapping", field=where)
-        refuse_crossing(
-            names,
-            {one.name for one in declared.proxied},
-            {one.name for one in declared.not_collected},
-            where,
-        )
+        refuse_crossing(names, proxied, absent, where)
 
 
 def _fits_groups(

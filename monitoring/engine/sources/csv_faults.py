@@ -24,7 +24,7 @@ def fault_of(path: Path, message: str) -> str:
         return f"line {told[1]}"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _shape(csv.reader(_lines(file), strict=True))
+            return _shape(_lines(file))
     except OSError:
         return ""
 
@@ -36,8 +36,8 @@ def _lines(file: TextIO) -> Iterator[str]:
         yield line
 
 
-def _shape(reader: "csv.Reader") -> str:
-    width = 0
+def _shape(lines: Iterator[str]) -> str:
+    reader, width = csv.reader(lines, strict=True), 0
     try:
         for number, record in enumerate(reader):
             if number > MOST_RECORDS:

@@ -79,7 +79,7 @@ def _without(cube: Contingency, settings: Settings, labelled: bool) -> list[Note
     for attribute, group in settings.reference.named.items():
         if (group,) not in by_group(cube.by((attribute,))):
             text = f"the data has no group {group} of {attribute} to compare with"
-            found.append(Note("unknown_reference", text, {"attribute": attribute}))
+            found.append(Note("unknown_reference", text))
     return found
 
 
