@@ -18,6 +18,7 @@ so that there the lower one has all of the error (the unified approach of Feldma
 does so for one normal mean).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,11 @@ _PLAIN = 10.0
 """Errors that chance does not reach: of a share of 0 in 30 it makes hardly 4."""
 _FEW = 500
 """Contrasts of which none is that far off by chance."""
+_UNSTEADY = 0.75
+"""Of its seen error, what a group's error may be by chance: under this part the seen errors neither
+tell from where on the upper end cannot fail, nor does the bootstrap its critical value."""
+_SOME = 1_000
+"""Replicates that are enough to see that."""
 _TINIEST = 1e-12
 _FAR = 10.0
 """Errors under all groups at which nothing is in question."""
@@ -141,12 +147,23 @@ def largest(families: list[Contrasts], level: float) -> Interval:
     upper = max(seen, float((size + upper_z * errors).max()))
     if not asked.plain and float((size / errors).max()) <= float(np.quantile(drawn.jointly, level)):
         return Interval(0.0, upper)
-    never_missed = upper_z * float(errors.max())
+    steady = min(_steadiness(family.sample, error) for family in families)
+    never_missed = upper_z * float(errors.max()) * (steady if steady < _UNSTEADY else 1.0)
     lower = float((size - np.quantile(drawn.questioned, level) * errors).max())
     if lower >= never_missed:
         critical = _critical(drawn, upper_z, error)
+        if steady < _UNSTEADY:
+            critical = max(critical, z_of(level))
         lower = max(never_missed, float((size - critical * errors).max()))
     return Interval(min(max(lower, _TINIEST), seen), upper)
+
+
+def _steadiness(sample: Sample, error: float) -> float:
+    """The least part of its seen error that a group's error may be by chance. Of a share it is
+    nearly all; that of a ratio of counts is small where the ratio is seen too small."""
+    some = sample.noise_variance[:, :_SOME]
+    least = np.quantile(some, error / 2, axis=1) / sample.variance
+    return math.sqrt(min(1.0, float(least.min())))
 
 
 def _critical(drawn: "_Drawn", upper_z: float, error: float) -> float:
