@@ -58,8 +58,9 @@ def _acts(windows: Sequence[Judged], consecutive: int) -> list[dict[str, str]]:
             outcome = one.outcomes.get(key)
             if outcome is None or one.state == "failed":
                 continue
-            history.insert(0, Past(outcome["outcome"], outcome["breaks"]))
-            if outcome["outcome"] == "too_few_rows":
+            past = Past(outcome["outcome"], outcome["breaks"])
+            history.insert(0, past)
+            if not past.tells:
                 continue
             calls = outcome["breaks"] and acts(history, consecutive)
             if calls and not is_open:

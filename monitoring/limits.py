@@ -225,13 +225,19 @@ class Past:
     outcome: str
     breaks: bool
 
+    @property
+    def tells(self) -> bool:
+        """Was the limit held against a figure, or broken for want of one?
 
-def acts(newest_first: Iterable[Judgement | Past], consecutive: int) -> bool:
-    """Does one limit's history call for a breach: did the last `consecutive` judged runs break it?
+        What tells nothing, for too few rows or for want of a figure, neither keeps a limit nor breaks
+        it: a count of windows in a row passes over it.
+        """
+        return self.breaks or self.outcome == "kept"
 
-    Runs over too few rows say nothing either way and are passed over.
-    """
-    judged = (one for one in newest_first if one.outcome != "too_few_rows")
+
+def acts(newest_first: Iterable[Past], consecutive: int) -> bool:
+    """Does one limit's history call for a breach: did the last `consecutive` runs that tell break it?"""
+    judged = (one for one in newest_first if one.tells)
     return sum(1 for _ in takewhile(lambda one: one.breaks, judged)) >= max(1, consecutive)
 
 

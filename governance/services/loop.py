@@ -23,6 +23,7 @@ from monitoring import configs
 from monitoring.metrics import titled
 from monitoring.models import Breach, Monitor
 from monitoring.services import begin_monitor
+from monitoring.services.monitors import USUAL
 from registry.models import Dataset, DatasetUse, ModelVersion
 from registry.services import lock_version, tick
 
@@ -66,7 +67,7 @@ def _begin(approval: Approval, wanted: PolicyMonitor, at: datetime, actor: Actor
         reference=reference_of(approval.version, wanted.check),
         min_rows=wanted.min_rows,
         consecutive=wanted.consecutive,
-        silent_after_seconds=None if silent is None else max(1, int(silent * _DAY)),
+        silent_after_seconds=USUAL if silent is None else max(1, int(silent * _DAY)),
         silent_after_windows=wanted.silent_after_windows,
         window=wanted.window,
         wait_seconds=int(wanted.wait_hours * 3600),

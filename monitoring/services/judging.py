@@ -155,7 +155,7 @@ def settle(
         opened = [_open(window, one, at=at, actor=actor) for one in _broken(window)]
     else:
         opened = _act(window, monitor, at=at, actor=actor)
-    opened.append(_silence(monitor, at=at, actor=actor))
+    opened += _silence(monitor, at=at, actor=actor)
     _record(window, at=at, actor=actor)
     return [one for one in opened if one is not None]
 
@@ -177,7 +177,7 @@ def _act(window: Window, monitor: Monitor, *, at: datetime, actor: Actor) -> lis
         judged_since = 0
         for position in range(here, len(rows)):
             found = _of(rows[position], key)
-            if position > here and found is not None and found["outcome"] != "too_few_rows":
+            if position > here and found is not None and _past(found).tells:
                 judged_since += 1
             if judged_since >= monitor.consecutive:
                 break
@@ -228,8 +228,11 @@ def _calls(rows: Sequence[Window], position: int, key: str, consecutive: int) ->
     if newest is None or not newest["breaks"]:
         return False
     history = (_of(rows[place], key) for place in range(position, -1, -1))
-    past = (limits.Past(one["outcome"], one["breaks"]) for one in history if one is not None)
-    return limits.acts(past, consecutive)
+    return limits.acts((_past(one) for one in history if one is not None), consecutive)
+
+
+def _past(found: dict[str, Any]) -> limits.Past:
+    return limits.Past(found["outcome"], found["breaks"])
 
 
 def _open(
@@ -256,44 +259,87 @@ def _open(
     )
 
 
-def _silence(monitor: Monitor, *, at: datetime, actor: Actor) -> Breach | None:
-    """Windows that judged nothing, so many in a row, are as good as none."""
+def _silence(monitor: Monitor, *, at: datetime, actor: Actor) -> list[Breach | None]:
+    """Windows that judged nothing, so many in a row, are as good as none; and of one limit, windows in
+    which nobody could measure it."""
     wanted = monitor.silent_after_windows
     if wanted is None:
+        return []
+    newest = _newest(monitor, wanted, SILENCE)
+    if len(newest) == wanted and all(one.state != _State.JUDGED for one in newest):
+        detail = _silent_since(newest) | {"reason": _why_silent(newest, monitor)}
+        opened = open_breach(
+            monitor,
+            metric=SILENCE,
+            limit_key=SILENCE,
+            reason="insufficient",
+            detail=detail,
+            run=newest[0].run,
+            at=at,
+            actor=actor,
+        )
+        return [opened]
+    limited = [one.key for one in limits.parse_limits(monitor.limits)]
+    return [_unmeasured(monitor, key, wanted, at=at, actor=actor) for key in limited]
+
+
+def _unmeasured(
+    monitor: Monitor, key: str, wanted: int, *, at: datetime, actor: Actor
+) -> Breach | None:
+    """A limit that nobody could measure, so many windows in a row, while others were judged."""
+    newest = _newest(monitor, wanted, key)
+    # A window of too few rows, or whose check failed, measured it as little.
+    missed = [one for one in newest if one.state != _State.JUDGED or _is_unmeasured(one, key)]
+    last = next((one for one in newest if one.state == _State.JUDGED), None)
+    if len(missed) < wanted or last is None:
         return None
-    excused = Breach.objects.filter(monitor=monitor, limit_key=SILENCE).aggregate(
-        at=Max("resolved_at")
-    )["at"]
-    rows = Window.objects.filter(monitor=monitor, is_backfill=False, state__in=_ENDED)
-    if excused is not None:
-        rows = rows.filter(judged_at__gt=excused)
-    newest = list(rows.order_by("-end", "-start", "-pk")[:wanted])
-    if len(newest) < wanted or any(one.state == _State.JUDGED for one in newest):
-        return None
-    detail = {
-        "reason": _why_silent(newest, monitor),
-        "silent_since": rfc3339(newest[-1].start),
-        "silent_after_windows": wanted,
-    }
+    found = _of(last, key)
+    assert found is not None
+    detail = {name: value for name, value in found.items() if name not in ("key", "breaks")}
+    why = f"{_windows(wanted)} could not be held against this limit; of the last: {found['reason']}"
     return open_breach(
         monitor,
-        metric=SILENCE,
-        limit_key=SILENCE,
-        reason="insufficient",
-        detail=detail,
+        metric=found["limit"]["metric"],
+        limit_key=key,
+        reason="not_measured",
+        detail=detail | _silent_since(newest) | {"reason": why},
         run=newest[0].run,
         at=at,
         actor=actor,
     )
 
 
+def _is_unmeasured(window: Window, key: str) -> bool:
+    found = _of(window, key)
+    return found is not None and found["outcome"] == "not_measured"
+
+
+def _newest(monitor: Monitor, wanted: int, key: str) -> list[Window]:
+    """The last windows that ended since a person last accounted for silence, or for this limit."""
+    excused = Breach.objects.filter(monitor=monitor, limit_key__in=(SILENCE, key)).aggregate(
+        at=Max("resolved_at")
+    )["at"]
+    rows = Window.objects.filter(monitor=monitor, is_backfill=False, state__in=_ENDED)
+    if excused is not None:
+        rows = rows.filter(judged_at__gt=excused)
+    return list(rows.select_related("run").order_by("-end", "-start", "-pk")[:wanted])
+
+
+def _silent_since(newest: Sequence[Window]) -> dict[str, Any]:
+    return {"silent_since": rfc3339(newest[-1].start), "silent_after_windows": len(newest)}
+
+
 def _why_silent(newest: Sequence[Window], monitor: Monitor) -> str:
-    windows = "1 window" if len(newest) == 1 else f"{len(newest)} windows in a row"
+    windows = _windows(len(newest))
     if all(one.state == _State.INSUFFICIENT and one.rows is not None for one in newest):
         have = "has" if len(newest) == 1 else "have"
         return f"{windows} {have} fewer than the {monitor.min_rows} rows that are wanted"
     last = next((one["reason"] for one in newest[0].outcomes), "its check came to nothing")
     return f"{windows} could not be judged; of the last: {last}"
+
+
+def _windows(count: int) -> str:
+    return "1 window" if count == 1 else f"{count} windows in a row"
 
 
 def _record(window: Window, *, at: datetime, actor: Actor, because_of: UUID | None = None) -> None:

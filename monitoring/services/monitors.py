@@ -2,7 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, Literal
 
 from django.db.models import Max
 
@@ -38,7 +38,21 @@ SILENT_AFTER_WINDOWS = 3
 RECHECK = 1
 """As how many later windows end one of a source is counted again, if nobody says."""
 _HOUR = 3600
-_YEAR = 366 * 24 * _HOUR
+_DAY = 24 * _HOUR
+_YEAR = 366 * _DAY
+USUAL: Final = "usual"
+"""After how long without data a monitor is silent, if nobody says: see `usual_silence`."""
+SilentAfter = int | Literal["usual"] | None
+BATCHES_SILENT_AFTER = 7 * _DAY
+_LATE_STRETCHES = 3
+
+
+def usual_silence(window: str, wait_seconds: int) -> int:
+    """Seconds without data that are silence: 7 days for single batches, three stretches, the wait for
+    late data and an hour for windows of a stretch of time."""
+    if window == windows.BATCH:
+        return BATCHES_SILENT_AFTER
+    return _LATE_STRETCHES * int(windows.longest(window).total_seconds()) + wait_seconds + _HOUR
 
 
 @write
@@ -54,7 +68,7 @@ def start_monitor(
     reference: Dataset | None = None,
     min_rows: int = 100,
     consecutive: int = 1,
-    silent_after_seconds: int | None = None,
+    silent_after_seconds: SilentAfter = USUAL,
     silent_after_windows: int | None = SILENT_AFTER_WINDOWS,
     window: str = windows.BATCH,
     wait_seconds: int = 0,
@@ -103,10 +117,10 @@ def begin_monitor(
     reference: Dataset | None,
     min_rows: int,
     consecutive: int,
-    silent_after_seconds: int | None,
     effect: str,
     at: datetime,
     actor: Actor,
+    silent_after_seconds: SilentAfter = USUAL,
     silent_after_windows: int | None = SILENT_AFTER_WINDOWS,
     window: str = windows.BATCH,
     wait_seconds: int = 0,
@@ -115,6 +129,9 @@ def begin_monitor(
     backtest: Backtest | None = None,
 ) -> Monitor:
     """Make a monitor of a locked version. A step inside a write.
+
+    Without data for `silent_after_seconds` it is silent, for which a limit that is not said follows
+    from the window (see `usual_silence`); None is never, which somebody has to say.
 
     Its windows are made of the batches that come, or cut from the rows of a `source`: a table or query
     whose rows no digest pins. One of a source is counted again as each of the next `recheck` ends
@@ -133,6 +150,9 @@ def begin_monitor(
         Conflict, Unprocessable: see `request_check`.
     """
     in_write()
+    windows.check(window)
+    if isinstance(silent_after_seconds, str):
+        silent_after_seconds = usual_silence(window, wait_seconds)
     errors = check_place(version, use, name, min_rows, consecutive)
     errors |= _check(silent_after_seconds, silent_after_windows, wait_seconds, effect)
     errors |= _check_source(source, recheck, window, wait_seconds, silent_after_seconds)
@@ -280,8 +300,8 @@ def _check(
     effect: str,
 ) -> dict[str, str]:
     errors = {}
-    if silent_after_seconds is not None and not 1 <= silent_after_seconds <= _YEAR:
-        errors["silent_after_seconds"] = f"expected seconds from 1 to {_YEAR}, or null"
+    if silent_after_seconds is not None and not 1 <= silent_after_seconds <= 2 * _YEAR:
+        errors["silent_after_seconds"] = f"expected seconds from 1 to {2 * _YEAR}, or null"
     if silent_after_windows is not None and not 1 <= silent_after_windows <= 100:
         errors["silent_after_windows"] = "expected a whole number from 1 to 100, or null"
     if not 0 <= wait_seconds <= _YEAR:

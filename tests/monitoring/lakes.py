@@ -67,7 +67,7 @@ def monitor(**fields: Any) -> Monitor:
     version = fields.pop("version", None) or helpers.version(columns=COLUMNS)
     if "source" not in fields:
         fields["source"] = dataset()
-    return helpers.monitor(version, **{"window": "day", **fields})
+    return helpers.monitor(version, **{"window": "day", "silent_after_seconds": None, **fields})
 
 
 def day_of(at: datetime, count: int = 0) -> datetime:

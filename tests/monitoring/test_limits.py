@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.errors import Invalid
-from monitoring.limits import Judgement, Limit, acts, judge_limits, parse_limits
+from monitoring.limits import Past, acts, judge_limits, parse_limits
 
 GAP = {"metric": "equal_opportunity_difference", "attribute": "sex", "op": "<=", "value": 0.1}
 
@@ -99,13 +99,21 @@ def test_limits_survive_being_stored():
     assert parse_limits([one.to_json() for one in limits]) == limits
 
 
-OUTCOMES = st.sampled_from(["kept", "exceeded", "not_measured", "too_few_rows"])
+PASTS = st.one_of(
+    st.builds(Past, st.sampled_from(["kept", "too_few_rows", "not_measured"]), st.just(False)),
+    st.builds(Past, st.sampled_from(["exceeded", "not_measured"]), st.just(True)),
+)
 
 
-@given(st.lists(OUTCOMES, max_size=8), st.integers(1, 4))
-def test_a_breach_takes_as_many_broken_runs_in_a_row_as_asked(outcomes, consecutive):
-    limit = Limit("accuracy", ">=", 0.8)
-    history = [Judgement(limit, outcome, "") for outcome in outcomes]
-    judged = [outcome == "exceeded" for outcome in outcomes if outcome != "too_few_rows"]
-    expected = len(judged) >= consecutive and all(judged[:consecutive])
+@given(st.lists(PASTS, max_size=8), st.integers(1, 4))
+def test_a_breach_takes_as_many_broken_runs_in_a_row_as_asked(history, consecutive):
+    told = [one.breaks for one in history if one.breaks or one.outcome == "kept"]
+    expected = len(told) >= consecutive and all(told[:consecutive])
     assert acts(history, consecutive) == expected
+
+
+@given(st.lists(PASTS, max_size=8), st.integers(0, 8), st.integers(1, 4))
+def test_a_run_that_measured_nothing_changes_no_count(history, place, consecutive):
+    for outcome in ("too_few_rows", "not_measured"):
+        longer = [*history[:place], Past(outcome, False), *history[place:]]
+        assert acts(longer, consecutive) == acts(history, consecutive)

@@ -244,7 +244,7 @@ def test_windows_without_any_data_are_insufficient_and_in_the_end_silence():
 
 @pytest.mark.django_db
 def test_a_window_that_was_missed_is_made_up_for_and_a_retired_version_is_left_alone():
-    watch = helpers.monitor(window="day", silent_after_windows=None)
+    watch = helpers.monitor(window="day", silent_after_windows=None, silent_after_seconds=None)
     today, tomorrow = windows.around("day", now())
     assert due(tomorrow + helpers.DAY) == 0
     assert Window.objects.count() == 2
