@@ -17,6 +17,8 @@ _HOURS: Final = (1, 2, 3, 4, 6, 8, 12)
 WINDOWS: Final = (BATCH, *(f"{hours}h" for hours in _HOURS), "day", "week", "month")
 MOST_RECHECKS: Final = 31
 """How many windows later one of a source may still be counted again."""
+MOST_MIN_ROWS: Final = 10_000_000
+"""Fewer rows than a monitor's least judge nothing; more than so many no figure needs."""
 _DAY: Final = timedelta(days=1)
 
 

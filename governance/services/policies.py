@@ -11,7 +11,9 @@ from governance.facts import policy_document
 from governance.models import Policy, PolicyBinding, PolicyRevision
 from kernel.errors import Conflict, Invalid
 from kernel.moments import now
+from monitoring import configs
 from monitoring.limits import parse_limits
+from monitoring.measurable import check_names
 from registry.models import Environment
 from registry.services import user_id_of
 
@@ -39,7 +41,9 @@ def publish_policy(
         raise Invalid("expected the YAML of a policy as a text", field="source")
     document = policies.parse(source)
     for index, monitor in enumerate(document.monitors):
-        parse_limits(monitor.limits_json(), f"monitors[{index}].limits")
+        configs.parse(monitor.check, dict(monitor.config), f"monitors[{index}].config")
+        where = f"monitors[{index}].limits"
+        check_names(parse_limits(monitor.limits_json(), where), monitor.check, where)
     at = now()
     _demand_transition(transition, transition_at, at)
     policy, _ = Policy.objects.get_or_create(

@@ -118,6 +118,12 @@ def needs_label(name: str) -> bool:
 CONDITIONAL: Final = "conditional_"
 """Before the name of a comparison: the worst of the strata of the controls."""
 
+
+def is_conditional(one: Comparison) -> bool:
+    """Is the worst of the strata formed of it?"""
+    return one.against != "reference" and one.form in ("difference", "ratio") and not one.mean
+
+
 LL144_RATE: Final = {"selection": "ll144_selection_rate", "scoring": "ll144_scoring_rate"}
 LL144_IMPACT_RATIO: Final = "ll144_impact_ratio"
 LL144_UNKNOWN: Final = "ll144_unknown"

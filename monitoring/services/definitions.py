@@ -9,8 +9,9 @@ from typing import Any
 from kernel import canonical
 from kernel.errors import Invalid, Unprocessable
 from kernel.moments import rfc3339
-from monitoring import configs, windows
+from monitoring import configs, measurable, windows
 from monitoring import limits as limit_rules
+from monitoring.engine.mapping import ColumnMapping
 from monitoring.models import Watch
 from monitoring.services.requests import Question, need_bytes, prepare, without_scoring
 from registry.models import Dataset, ModelVersion, Use
@@ -55,7 +56,7 @@ def define(
     `data` is the dataset that is cut into windows by time, if one is, by the field that names it.
 
     Raises:
-        Invalid: naming the field, as `limits[0].op`.
+        Invalid: naming the field, as `limits[0].op`; also where a limit holds nothing (`measurable`).
         Conflict, Unprocessable: see `request_check`; also if the dataset cannot be cut by time.
     """
     windows.check(window)
@@ -71,17 +72,30 @@ def define(
     question: Question = prepare(version, kind, config=config, reference=reference)
     for name, one in whole.items():
         _check_cut(one, question, window, name)
+    wanted = limit_rules.parse_limits(limits)
+    measurable.check_limits(wanted, _asked(version, question))
     return Definition(
         {
             "kind": kind,
             "config": question.config,
             "mapping": question.mapping,
-            "limits": [one.to_json() for one in limit_rules.parse_limits(limits)],
+            "limits": [one.to_json() for one in wanted],
             "window": window,
             "min_rows": min_rows,
             "consecutive": consecutive,
         },
         reference,
+    )
+
+
+def _asked(version: ModelVersion, question: Question) -> measurable.Asked:
+    spec = version.input_spec or {}
+    return measurable.Asked(
+        question.kind,
+        question.config,
+        ColumnMapping.from_json(question.mapping),
+        has_reference=question.reference is not None,
+        inputs=[one["column"] for one in spec["features"]] if "features" in spec else None,
     )
 
 
@@ -139,8 +153,8 @@ def check_place(
         errors["use"] = "the use is of another model"
     if not _NAME.fullmatch(name):
         errors["name"] = "expected lower-case letters, digits, - and _, up to 80"
-    if not 1 <= min_rows <= 2**31 - 1:
-        errors["min_rows"] = "expected a whole number of at least 1"
+    if not 1 <= min_rows <= windows.MOST_MIN_ROWS:
+        errors["min_rows"] = f"expected a whole number from 1 to {windows.MOST_MIN_ROWS}"
     if not 1 <= consecutive <= 100:
         errors["consecutive"] = "expected a whole number from 1 to 100"
     return errors

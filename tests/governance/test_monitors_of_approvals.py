@@ -35,7 +35,7 @@ monitors:
   - name: drift-in-production
     check: drift
     limits:
-      - metric: share_of_drifted_columns
+      - metric: drifted_share
         at_most: 0.5
 """
 

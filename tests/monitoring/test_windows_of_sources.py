@@ -104,12 +104,19 @@ def test_batches_are_nothing_to_a_monitor_of_a_source(lake, today):
         services.evaluate_monitor(watch, watch.version.batches.get(), actor=helpers.SYSTEM)
 
 
-@pytest.mark.parametrize("kind", ["fairness", "data_quality", "drift"])
-def test_every_check_that_counts_can_watch_a_table(lake, today, kind):
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [
+        ("fairness", {"metric": "demographic_parity_difference", "attribute": "sex"}),
+        ("data_quality", {"metric": "missing_rate", "attribute": "feature"}),
+        ("drift", {"metric": "drifted_share"}),
+    ],
+)
+def test_every_check_that_counts_can_watch_a_table(lake, today, kind, limit):
     lake.table("days")
     lake.put(today, 100, into="days")
     reference = {"reference": lakes.dataset("days", pinned=True)} if kind == "drift" else {}
-    limits = [{"metric": "rows", "op": ">=", "value": 1}]
+    limits = [{**limit, "op": "<=", "value": 0.5}]
     watch = lakes.monitor(kind=kind, limits=limits, **reference)
     lake.put(today, 100)
     (run,) = turn(today + DAY)
