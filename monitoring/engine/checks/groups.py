@@ -2,7 +2,9 @@
 
 Estimated figures are weighted by the probability of membership; how certain they are follows from
 Kish's effective size, (sum of weights)^2 / sum of squared weights, and what the proxy itself gets
-wrong is in no interval: that is said with every figure. An estimated attribute may be crossed with
+wrong is in no interval: that is said with every figure. Whether there are enough people for a figure
+is asked of that size and of how many people are expected: 600 rows that belong to a group with
+probability 0.002 are the same size of 600, and 1.2 people. An estimated attribute may be crossed with
 measured ones: each row keeps its probabilities within its measured group, which assumes that the
 proxy is as right in one measured group as in another. An attribute that is not collected yields
 its comparisons undefined, so that nothing passes for want of data.
@@ -104,6 +106,10 @@ class _Rate:
     value: float
     rows: float
     effective: float
+
+    def enough(self, least: int) -> bool:
+        """Are both the people expected and what they tell at least so many?"""
+        return min(self.rows, self.effective) >= least
 
     def interval(self, level: float) -> tuple[float, float]:
         """Wilson's (1927), which takes a size that is no whole number as well."""
@@ -262,7 +268,7 @@ def _reason(group: Group, rate: _Rate | None, metric: str, apart: Apart) -> str 
         return MISSING_GROUP
     if rate is None:
         return NO_DENOMINATOR
-    return INSUFFICIENT if rate.effective < apart.least(metric) else None
+    return None if rate.enough(apart.least(metric)) else INSUFFICIENT
 
 
 def _shown(
@@ -279,7 +285,7 @@ def _shown(
         unit="rate",
         detail=about.detail(minimum=apart.least(metric)),
     )
-    if rate is None or rate.effective < apart.least(metric):
+    if rate is None or not rate.enough(apart.least(metric)):
         return base
     lower, upper = rate.interval(apart.level)
     return replace(

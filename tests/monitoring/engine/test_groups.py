@@ -464,3 +464,46 @@ def test_a_positive_value_that_never_occurs_is_said(tmp_path, kind):
 
     assert codes("yes") == ["one_outcome", "one_decision"]
     assert codes("Yes") == []
+
+
+def spread_thin(share, rows=600):
+    """Every row belongs to B with the same small probability, and to A with the rest."""
+    weights = {"A": 10**6 - round(share * 10**6), "B": round(share * 10**6)}
+    cells = [
+        cube.Cell((group,), label, prediction, weight * rows // 4, weight**2 * rows // 4)
+        for group, weight in weights.items()
+        for label in (0, 1)
+        for prediction in (0, 1)
+    ]
+    return Contingency(("race",), tuple(cells), 10**6)
+
+
+def test_a_group_is_as_small_as_the_people_expected_in_it():
+    """All weights are equal, so that Kish's effective size is that of all rows."""
+    found = measured(spread_thin(0.002))
+    few = find(found, "selection_rate", race="B")
+    assert (few.value, few.lower, few.n, few.undefined_reason) == (None, None, 1, "insufficient")
+    for name in ("demographic_parity_difference", "demographic_parity_ratio"):
+        between = find(found, name, race="*")
+        assert (between.value, between.undefined_reason) == (None, "insufficient")
+        left = {"group": {"race": "B"}, "reason": "insufficient", "n": 1}
+        assert between.detail["excluded"] == [left]
+        assert find(found, name, race="B").undefined_reason == "insufficient"
+    enough = measured(spread_thin(0.05))
+    assert find(enough, "selection_rate", race="B").value == 0.5
+    assert find(enough, "demographic_parity_difference", race="*").value == 0.0
+    # Of 30 expected people 15 have the outcome: too few for a rate among those.
+    assert find(enough, "true_positive_rate", race="B").undefined_reason == "insufficient"
+
+
+def test_what_probabilities_leave_over_by_rounding_has_no_rate(tmp_path):
+    share = np.random.default_rng(5).random(600)
+    path = people(
+        tmp_path / "p.parquet",
+        share,
+        0.999999 - share,
+        [True, False] * 300,
+        [True, True, False] * 200,
+    )
+    rest = find(measured(weighted(path, tmp_path)), "selection_rate", race="unknown")
+    assert (rest.value, rest.lower, rest.undefined_reason) == (None, None, "insufficient")
