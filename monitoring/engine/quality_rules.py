@@ -1,14 +1,16 @@
 """Counting the rows that keep declared rules, where the data lie."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import CountersignError, Invalid
 from monitoring.engine.checks.data_quality.facts import Outside, RuleCount
 from monitoring.engine.rules import DataRule, Scalar
-from monitoring.engine.sources import Source
+from monitoring.engine.sources import Source, instants_of
 from monitoring.engine.sources.filters import instant
+from monitoring.engine.sources.instants import FIRST, LAST
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -172,7 +174,8 @@ def outside(source: Source, reference: Source, names: Sequence[str]) -> dict[str
     found = source.table.aggregate(**together).to_pyarrow().to_pylist()[0]
     return {
         name: Outside(
-            *(int(found.get(f"{part}{index}") or 0) for part in ("rows", "below", "above"))
+            *(int(found.get(f"{part}{index}") or 0) for part in ("rows", "below", "above")),
+            ranged=ends[name][0] is not None,
         )
         for index, name in enumerate(names)
     }
@@ -192,19 +195,32 @@ def _ends(source: Source, names: Sequence[str]) -> dict[str, tuple[float | None,
     return {name: (found[f"low{i}"], found[f"high{i}"]) for i, name in enumerate(names)}
 
 
-def newest(source: Source, name: str) -> tuple[datetime | None, int]:
-    """The newest instant of a column, in UTC, and how many rows have none.
+@dataclass(frozen=True)
+class Ages:
+    """The newest instant that is not ahead, and how many rows have no time and how many are ahead."""
+
+    newest: datetime | None
+    timeless: int
+    ahead: int
+
+
+def ages(source: Source, name: str, until: datetime | None) -> Ages:
+    """Look at a column of time. Rows later than `until`, where it is given, are ahead.
 
     Raises:
         Invalid: the column holds no instants.
     """
-    column = source.table[name]
-    kind = column.type()
-    if kind.is_string():
-        column = column.try_cast("timestamp")
-    elif not (kind.is_timestamp() or kind.is_date()):
+    moment = instants_of(source.table[name])
+    if moment is None:
         raise Invalid(f"column {name!r} holds no instants", field="mapping.time")
-    table = source.table.select(at=column.cast("timestamp"))
-    found = table.aggregate(newest=table.at.max(), n=table.at.count()).to_pyarrow().to_pylist()[0]
-    moment = found["newest"]
-    return moment.replace(tzinfo=UTC) if moment else None, source.rows - int(found["n"])
+    last = until.astimezone(UTC).replace(tzinfo=None) if until is not None else LAST
+    table = source.table.select(at=moment)
+    there = (table.at >= FIRST) & (table.at <= last)
+    found = table.aggregate(
+        newest=there.ifelse(table.at, None).max(),
+        n=table.at.count(),
+        ahead=(table.at > last).ifelse(1, 0).sum(),
+    )
+    row = found.to_pyarrow().to_pylist()[0]
+    newest, timeless = row["newest"], source.rows - int(row["n"])
+    return Ages(newest.replace(tzinfo=UTC) if newest else None, timeless, int(row["ahead"] or 0))

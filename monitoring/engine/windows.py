@@ -7,6 +7,7 @@ date, an instant for hours, a number where the column of time holds numbers.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,13 +18,15 @@ from monitoring.engine import columns, comparing, profiles
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import Categories, Numbers
-from monitoring.engine.sources import Source
+from monitoring.engine.sources import Source, instants_of, within_calendar
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 MOST_WINDOWS: Final = 400
 MOST_COMPARISONS: Final = 4_000
+_PLAIN: Final = 20
+"""Numbers of more digits than these are written with an exponent."""
 _UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 
 
@@ -103,7 +106,8 @@ def _start(source: Source, mapping: ColumnMapping, window: str | float) -> "ir.V
             column = column.try_cast("decimal(38, 6)")
         return (column.cast("float64") / float(window)).floor().cast("int64")
     if kind.is_string():
-        column = column.try_cast("timestamp")
+        # With a zone, so that an offset counts; what has none is in UTC.
+        column = column.try_cast("timestamp('UTC')")
     elif not (kind.is_timestamp() or kind.is_date()):
         raise Invalid(
             f"column {mapping.time!r} holds no instants; give the width of a window as a number",
@@ -130,8 +134,14 @@ def _windows(source: Source, start: "ir.Value") -> tuple[list[int], list[int], i
 
 def _name(start: int, window: str | float) -> str:
     if not isinstance(window, str):
-        return f"{start * float(window):g}"
-    moment = datetime.fromtimestamp(start, UTC)
+        with localcontext(prec=60):
+            # Exact: two windows never share a name.
+            named = (start * Decimal(repr(window))).normalize()
+        return f"{named:f}" if abs(named.adjusted()) <= _PLAIN else str(named)
+    try:
+        moment = datetime.fromtimestamp(start, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Invalid("a time lies beyond the years 1 to 9999", field="mapping.time") from error
     return rfc3339(moment) if window == "hour" else moment.date().isoformat()
 
 

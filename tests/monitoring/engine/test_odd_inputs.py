@@ -156,6 +156,38 @@ def test_a_column_of_times_of_day_holds_no_instants(tmp_path):
     assert caught.value.field == "dataset.filters[0].least"
 
 
+def timed(tmp_path, kind, times, **config):
+    data = write(tmp_path / f"{kind}.parquet", {"x": RNG.normal(size=len(times)), "at": times})
+    asked = {
+        "kind": kind,
+        "dataset": data_file(data),
+        "reference": data_file(data),
+        "mapping": {"features": ["x"], "time": "at"},
+        "config": config,
+        "as_of": "2026-11-21T04:30:00Z",
+    }
+    return run(asked, tmp_path / f"run-{kind}")
+
+
+def test_an_instant_that_is_written_as_text_is_in_its_own_offset(tmp_path):
+    times = pa.array(["2026-11-19T23:30:00-05:00"] * 40 + ["2026-11-19T23:30:00"] * 40)
+    found = timed(tmp_path, "data_quality", times, freshness={})
+    assert find(found, "age_days").value == pytest.approx(1)
+    drifted = timed(tmp_path, "drift", times, window="day")
+    days = {one.slice["window"] for one in drifted.measurements if "window" in one.slice}
+    assert days == {"2026-11-19", "2026-11-20"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"), [("drift", {"window": "year"}), ("data_quality", {"freshness": {}})]
+)
+def test_a_time_that_no_calendar_holds_is_named(tmp_path, kind, config):
+    late = pa.array([0, 253_402_300_800 * 10**6] * 20, pa.timestamp("us"))
+    with pytest.raises(Invalid) as caught:
+        timed(tmp_path, kind, late, **config)
+    assert caught.value.field == "mapping.time"
+
+
 # Selection rates alone
 
 
