@@ -8,7 +8,9 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -56,12 +58,13 @@ def post(
 ) -> Response:
     """POST `body` and return the answer's status and first `most` bytes. Redirects are not followed.
 
-    `allow` lists `host:port` pairs that the operator exempts from the guard; by default the
+    `timeout`, in seconds, is for connecting and then for the whole exchange: an answer that comes in
+    drops holds nobody up. `allow` lists `host:port` pairs that the operator exempts from the guard; by default the
     installation's `COUNTERSIGN_OUTBOUND_ALLOW`.
 
     Raises:
         OutboundRefused: if the address may not be reached.
-        OSError, http.client.HTTPException: if the exchange fails.
+        OSError, http.client.HTTPException: if the exchange fails; TimeoutError if it takes too long.
     """
     parts = urlsplit(check_url(url, "url"))
     if allow is None:
@@ -71,17 +74,48 @@ def post(
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
-    connection.sock = _connect(host, port, timeout, exempt=f"{host}:{port}" in allow)
+    sock = _connect(host, port, timeout, exempt=f"{host}:{port}" in allow)
     try:
         if parts.scheme == "https":
-            context = ssl.create_default_context()
-            connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", path, body=body, headers=dict(headers))
-        answer = connection.getresponse()
-        return Response(answer.status, answer.read(most))
+            sock = ssl.create_default_context().wrap_socket(
+                sock, server_hostname=host, do_handshake_on_connect=False
+            )
+        connection.sock = sock
+        with _cut_after(timeout, sock):
+            if isinstance(sock, ssl.SSLSocket):
+                sock.do_handshake()
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", path, body=body, headers=dict(headers))
+            answer = connection.getresponse()
+            return Response(answer.status, answer.read(most))
     finally:
         connection.close()
+        sock.close()
+
+
+@contextmanager
+def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """Shut the connection once `seconds` are over; a socket's own timeout is for each wait alone."""
+    is_over = threading.Event()
+
+    def cut() -> None:
+        is_over.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(seconds, cut)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if is_over.is_set():
+            raise TimeoutError(f"no whole answer within {seconds:g} s") from error
+        raise
+    finally:
+        watch.cancel()
+    if is_over.is_set():
+        raise TimeoutError(f"no whole answer within {seconds:g} s")
 
 
 # Their addresses carry an IPv4 address, which a gateway on the way may turn them into: NAT64 (RFC 6052,

@@ -1,5 +1,10 @@
 """What an outgoing request may reach."""
 
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from kernel.outbound import OutboundRefused, is_public, post
@@ -45,3 +50,34 @@ def test_a_private_address_is_refused_however_it_is_written(host: str) -> None:
 def test_a_name_that_is_none_is_a_failure_like_others() -> None:
     with pytest.raises(OSError, match="no name"):
         post("http://a..b/", b"", {}, allow=())
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A server that answers a byte at a time and never ends; its `host:port`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        with peer:
+            peer.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            try:
+                while not stop.wait(0.02):
+                    peer.sendall(b".")
+            except OSError:
+                return
+
+    server = threading.Thread(target=serve)
+    server.start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}"
+    stop.set()
+    server.join()
+    listener.close()
+
+
+def test_an_answer_in_drops_is_cut_off(dripping: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no whole answer within 0.3 s"):
+        post(f"http://{dripping}/", b"x", {}, allow=(dripping,), timeout=0.3)
+    assert time.monotonic() - begun < 60, "it would go on for ever"
