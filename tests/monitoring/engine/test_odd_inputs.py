@@ -178,16 +178,6 @@ def test_an_instant_that_is_written_as_text_is_in_its_own_offset(tmp_path):
     assert days == {"2026-11-19", "2026-11-20"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "config"), [("drift", {"window": "year"}), ("data_quality", {"freshness": {}})]
-)
-def test_a_time_that_no_calendar_holds_is_named(tmp_path, kind, config):
-    late = pa.array([0, 253_402_300_800 * 10**6] * 20, pa.timestamp("us"))
-    with pytest.raises(Invalid) as caught:
-        timed(tmp_path, kind, late, **config)
-    assert caught.value.field == "mapping.time"
-
-
 # Selection rates alone
 
 
