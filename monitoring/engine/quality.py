@@ -1,5 +1,6 @@
 """Counting what the data quality check looks at."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from kernel.errors import Invalid
 from kernel.moments import rfc3339
 from monitoring.engine import columns, cube, profiles, quality_rules, rows
 from monitoring.engine.checks.data_quality import FIELDS, Facts
-from monitoring.engine.checks.data_quality.facts import Outside
+from monitoring.engine.checks.data_quality.facts import AHEAD, Outside
 from monitoring.engine.documents import Fields
 from monitoring.engine.job import CheckJob
 from monitoring.engine.rules import read_rules
@@ -117,9 +118,11 @@ def _ages(job: CheckJob, source: Source, fields: Fields) -> dict[str, Any]:
         return {}
     if job.mapping.time is None:
         raise Invalid("freshness needs the column of time", field="mapping.time")
-    newest, timeless = quality_rules.newest(source, job.mapping.time)
+    until = datetime.fromisoformat(job.as_of) + AHEAD if job.as_of else None
+    found = quality_rules.ages(source, job.mapping.time, until)
     return {
-        "newest": rfc3339(newest) if newest else None,
+        "newest": rfc3339(found.newest) if found.newest else None,
         "as_of": job.as_of,
-        "timeless": timeless,
+        "timeless": found.timeless,
+        "ahead": found.ahead,
     }

@@ -1,9 +1,9 @@
 """Digests of rows: which rows are alike, and a sample that anybody can draw again."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from monitoring.engine.sources import ROW, Source, text_of
+from monitoring.engine.sources import ROW, Source, text_of, value_text_of
 from registry.sources.rowdigest import sha256
 
 if TYPE_CHECKING:
@@ -15,10 +15,21 @@ _SEPARATOR, _NOTHING = "\x1f", "\x1e"
 
 def with_digest(source: Source, columns: Sequence[str]) -> "ir.Table":
     """The source's table with the SHA-256 of each row's values in `columns`, as hexadecimal."""
+    return _digested(source, columns, text_of)
+
+
+def by_value(source: Source, columns: Sequence[str]) -> "ir.Table":
+    """`with_digest` of values, whatever types hold them: 1 and 1.0 are one, and so are two rows."""
+    return _digested(source, columns, value_text_of)
+
+
+def _digested(
+    source: Source, columns: Sequence[str], text: "Callable[[Any, ir.Value], ir.Value]"
+) -> "ir.Table":
     import ibis
 
     table = source.table
-    texts = [text_of(source.backend, table[name]).fill_null(_NOTHING) for name in columns]
+    texts = [text(source.backend, table[name]).fill_null(_NOTHING) for name in columns]
     joined = ibis.literal(_SEPARATOR).join(texts)
     return table.mutate(**{DIGEST: sha256(source.backend, joined)})
 
@@ -37,7 +48,7 @@ def sample(source: Source, columns: Sequence[str], size: int) -> "ir.Table":
 
 def repeated(source: Source, columns: Sequence[str]) -> int:
     """How many rows have the same values as one before them."""
-    table = with_digest(source, columns)
+    table = by_value(source, columns)
     counted = table.aggregate(n=table.count(), different=table[DIGEST].nunique())
     row = counted.to_pyarrow().to_pylist()[0]
     return int(row["n"]) - int(row["different"])
@@ -48,10 +59,10 @@ def shared(source: Source, reference: Source, columns: Sequence[str]) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    known = with_digest(reference, columns).select(DIGEST).distinct().to_pyarrow()[DIGEST]
+    known = by_value(reference, columns).select(DIGEST).distinct().to_pyarrow()[DIGEST]
     values = pa.concat_arrays(known.chunks) if known.num_chunks else pa.array([], known.type)
     found = 0
-    for batch in source.batches(with_digest(source, columns).select(DIGEST)):
+    for batch in source.batches(by_value(source, columns).select(DIGEST)):
         hits = pc.is_in(batch.column(0), value_set=values)
         found += int(pc.sum(hits).as_py() or 0)
     return found

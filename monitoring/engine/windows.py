@@ -27,6 +27,8 @@ MOST_WINDOWS: Final = 400
 MOST_COMPARISONS: Final = 4_000
 _PLAIN: Final = 20
 """Numbers of more digits than these are written with an exponent."""
+_PLACES: Final = 2.0**53
+"""Windows this far from zero have no whole number of their own."""
 _UNITS: Final = {"hour": "h", "day": "D", "week": "W", "month": "M", "quarter": "Q", "year": "Y"}
 
 
@@ -100,20 +102,22 @@ def _start(source: Source, mapping: ColumnMapping, window: str | float) -> "ir.V
                 f"column {mapping.time!r} holds no numbers; name a window as 'day'",
                 field="config.window",
             )
+        place = column.cast("float64") / float(window)
+        place = (place.abs() < _PLACES).ifelse(place, None)
         if kind.is_floating():
             # What is no number, or endless, is in no window. (DuckDB's statistics of a parquet
             # column trip over NaN in any other cast to integers, even where no row is reached.)
-            column = column.try_cast("decimal(38, 6)")
-        return (column.cast("float64") / float(window)).floor().cast("int64")
-    if kind.is_string():
-        # With a zone, so that an offset counts; what has none is in UTC.
-        column = column.try_cast("timestamp('UTC')")
-    elif not (kind.is_timestamp() or kind.is_date()):
+            place = place.try_cast("decimal(38, 15)").cast("float64")
+        return place.floor().cast("int64")
+    moment = instants_of(column)
+    if moment is None:
         raise Invalid(
             f"column {mapping.time!r} holds no instants; give the width of a window as a number",
             field="config.window",
         )
-    return column.cast("timestamp").truncate(_UNITS[window]).epoch_seconds().cast("int64")
+    # What has no date is in no window.
+    moment = within_calendar(moment).ifelse(moment, None)
+    return moment.truncate(_UNITS[window]).epoch_seconds().cast("int64")
 
 
 def _windows(source: Source, start: "ir.Value") -> tuple[list[int], list[int], int]:
@@ -138,10 +142,7 @@ def _name(start: int, window: str | float) -> str:
             # Exact: two windows never share a name.
             named = (start * Decimal(repr(window))).normalize()
         return f"{named:f}" if abs(named.adjusted()) <= _PLAIN else str(named)
-    try:
-        moment = datetime.fromtimestamp(start, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Invalid("a time lies beyond the years 1 to 9999", field="mapping.time") from error
+    moment = datetime.fromtimestamp(start, UTC)
     return rfc3339(moment) if window == "hour" else moment.date().isoformat()
 
 

@@ -74,6 +74,7 @@ _NAMES: Final[dict[str, str]] = {
     "rule_share": "share of rows that keep a rule",
     "rules_broken": "rules broken",
     "age_days": "age of the newest row",
+    "future_rate": "share of rows of a time that has not come",
     "declared_schema_match": "columns are as declared",
     "volume_ratio": "rows to those of the reference",
     "volume_kept": "rows within the declared bounds",

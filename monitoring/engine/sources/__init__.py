@@ -12,9 +12,10 @@ from monitoring.engine.sources import files, tables
 from monitoring.engine.sources.data import FORMATS, Data, DataFile, DataTable, data_from_json
 from monitoring.engine.sources.files import digest_of, open_file, unreadable, verify_digest
 from monitoring.engine.sources.filters import Filter, kind_of
+from monitoring.engine.sources.instants import instants_of, within_calendar
 from monitoring.engine.sources.opened import NO_ROWS, ROW, EngineLimits, Source
 from monitoring.engine.sources.tables import MOST_PULLED, open_table, snapshot
-from monitoring.engine.sources.texts import text_of
+from monitoring.engine.sources.texts import text_of, value_text_of
 from registry.sources import backends, catalogue
 
 __all__ = [
@@ -32,13 +33,16 @@ __all__ = [
     "data_from_json",
     "digest_of",
     "engine_of",
+    "instants_of",
     "kind_of",
     "localized",
     "open_source",
     "said",
     "snapshot",
     "text_of",
+    "value_text_of",
     "verify_digest",
+    "within_calendar",
 ]
 
 

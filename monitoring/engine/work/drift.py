@@ -106,7 +106,10 @@ def _more(job: CheckJob, reference: Source, current: Source, workdir: Path, cloc
         clock("counting by window", 0.6)
         found.windows = compare_windows(reference, current, job.mapping, window)
         if found.windows.timeless:
-            text = f"{found.windows.timeless} rows have no time and are in no window"
+            text = (
+                f"{found.windows.timeless} rows have no time, or none of the years 1 to 9999, "
+                "and are in no window"
+            )
             found.notes.append(Note("rows_without_time", text, {"rows": found.windows.timeless}))
     if fields.flag("multivariate", False):
         clock("choosing rows", 0.65)

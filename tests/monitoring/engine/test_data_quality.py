@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kernel.errors import Invalid
@@ -21,7 +22,13 @@ RULES = [
     {"column": "email", "rule": "unique"},
     {"column": "debt", "rule": "less_than_column", "other": "income"},
     {"column": "at", "rule": "between", "least": "2026-11-02", "most": "2026-11-30T00:00:00Z"},
-    {"column": "at", "rule": "less_than_column", "other": "until", "or_equal": True, "name": "same"},
+    {
+        "column": "at",
+        "rule": "less_than_column",
+        "other": "until",
+        "or_equal": True,
+        "name": "same",
+    },
 ]
 
 
@@ -183,3 +190,104 @@ def test_a_malformed_rule_is_named(rules, field):
 def test_rules_come_back_as_they_were_read():
     rules = read_rules(RULES)
     assert read_rules([one.to_json() for one in rules]) == rules
+
+
+# What nobody could judge is not kept
+
+
+NOTHING = pa.array([None] * ROWS, pa.float64())
+
+
+def judged(tmp_path, columns, config, reference=None, mapping=(), **more):
+    made = {
+        "kind": "data_quality",
+        "dataset": data_file(write(tmp_path / "d.parquet", columns)),
+        "mapping": {"features": ["x"], **dict(mapping)},
+        "config": config,
+        **more,
+    }
+    if reference is not None:
+        made["reference"] = data_file(write(tmp_path / "r.parquet", reference))
+    return run(made, tmp_path / "run")
+
+
+def test_rules_that_no_row_could_be_judged_by_are_not_kept(tmp_path):
+    between = {"column": "x", "rule": "between", "least": 0, "most": 1}
+    got = judged(tmp_path, {"x": NOTHING}, {"rules": [between, {"column": "x", "rule": "unique"}]})
+    broken = find(got, "rules_broken")
+    assert (broken.value, broken.n, broken.undefined_reason) == (None, 0, "no_denominator")
+    assert broken.detail["without_rows"] == ["x between", "x unique"]
+
+
+def test_one_such_rule_leaves_open_whether_any_is_broken(tmp_path):
+    rules = [{"column": "x", "rule": "between", "least": 0}, {"column": "z", "rule": "not_null"}]
+    columns = {"x": NOTHING, "z": np.arange(ROWS)}
+    got = judged(tmp_path, columns, {"rules": rules})
+    assert find(got, "rules_broken").undefined_reason == "no_denominator"
+    got = judged(tmp_path, columns, {"rules": [*rules, {"column": "x", "rule": "not_null"}]})
+    assert find(got, "rules_broken").value == 1, "one is broken whatever becomes of the other"
+
+
+def test_without_a_range_nothing_is_within_it(tmp_path):
+    columns = {"x": np.arange(ROWS), "z": np.arange(ROWS)}
+    reference = {"x": np.full(10, np.nan), "z": np.arange(10)}
+    got = judged(tmp_path, columns, {"ranges": True}, reference)
+    alone = find(got, "out_of_range_rate", feature="x")
+    assert (alone.value, alone.undefined_reason) == (None, "not_available")
+    assert find(got, "out_of_range_rate", feature="*").undefined_reason == "not_available"
+    both = {"features": ["x", "z"]}
+    largest = find(judged(tmp_path, columns, {"ranges": True}, reference, both), "out_of_range_rate",
+                   feature="*")  # fmt: skip
+    assert largest.value == (ROWS - 10) / ROWS
+    assert largest.detail["undefined"] == ["x"]
+
+
+# Time
+
+
+NOW = "2026-11-20T00:00:00Z"
+FRESH = {"freshness": {"most_days": 7}}
+
+
+def aged(tmp_path, times, as_of=NOW):
+    columns = {"x": np.arange(len(times)), "t": times}
+    return judged(tmp_path, columns, FRESH, mapping={"time": "t"}, as_of=as_of)
+
+
+@pytest.mark.parametrize("ahead", [datetime(2999, 1, 1), datetime(2026, 11, 21, 0, 1)])
+def test_rows_of_a_time_that_has_not_come_make_no_data_fresh(tmp_path, ahead):
+    got = aged(tmp_path, [datetime(2020, 1, 1)] * (ROWS - 1) + [ahead])
+    assert find(got, "fresh").value == 0
+    assert find(got, "age_days").value == (datetime(2026, 11, 20) - datetime(2020, 1, 1)).days
+    future = find(got, "future_rate")
+    assert (future.value, future.n, future.detail["rows"]) == (1 / ROWS, ROWS, 1)
+    assert [(one.code, one.finding) for one in got.notes] == [("rows_in_the_future", True)]
+
+
+def test_a_clock_may_be_a_day_ahead(tmp_path):
+    got = aged(tmp_path, [datetime(2026, 11, 20, 23)] * ROWS)
+    assert find(got, "fresh").value == 1
+    assert find(got, "future_rate").value == 0
+    assert not got.notes
+
+
+def test_if_all_time_has_not_come_the_age_is_not_known(tmp_path):
+    got = aged(tmp_path, pa.array([2**42] * ROWS, pa.timestamp("s")))
+    for name in ("fresh", "age_days"):
+        assert find(got, name).undefined_reason == "not_available"
+    assert find(got, "future_rate").value == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("2026-11-18T23:30:00-05:00", 1 - 4.5 / 24),
+        ("2026-11-19T00:00:00+05:00", 1 + 5 / 24),
+        ("2026-11-19 00:00:00Z", 1),
+        ("2026-11-19", 1),
+    ],
+)
+def test_instants_written_as_texts_keep_their_offset(tmp_path, text, days):
+    got = aged(tmp_path, [text, "yesterday", None] * 10)
+    assert find(got, "age_days").value == pytest.approx(days)
+    assert find(got, "age_days").detail["rows_without_time"] == 20

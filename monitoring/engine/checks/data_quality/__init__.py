@@ -28,8 +28,8 @@ def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
     `config`, all optional: `level` (0.95); `identity`, the columns by which two rows are the same
     (by default features, label and sensitive attributes; if declared, `duplicate_row_rate` counts
     whole rows); `rules` (see `monitoring.engine.rules`), each a `rule_share`, with `rules_broken`;
-    `schema`, kinds by column (`declared_schema_match`); `freshness` (`age_days`, and `fresh` if it
-    has `most_days`); `volume` with `least` and `most` rows (`volume_kept`); `ranges`
+    `schema`, kinds by column (`declared_schema_match`); `freshness` (`age_days`, `future_rate`, and
+    `fresh` if it has `most_days`); `volume` with `least` and `most` rows (`volume_kept`); `ranges`
     (`out_of_range_rate` against the reference).
 
     Raises:
@@ -55,7 +55,7 @@ def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
         *_whole(facts, level),
         *declared.volume(facts, fields),
         *declared.schema(facts, fields.mapping("schema")),
-        *declared.freshness(facts, fields),
+        *declared.freshness(facts, fields, level),
         *declared.ranges(facts, level),
         *declared.rules(facts, level),
     ]
@@ -65,7 +65,7 @@ def measure(facts: Facts, config: Mapping[str, Any]) -> CheckResult:
     kept = [(one.slice["rule"], one) for one in measurements if one.metric == "rule_share"]
     if kept:
         plots.append(interval_plot("rules", "Rows that keep each rule", kept, "share"))
-    return CheckResult(measurements, plots)
+    return CheckResult(measurements, plots, declared.notes(facts))
 
 
 def _whole(facts: Facts, level: float) -> list[MeasurementValue]:

@@ -7,9 +7,15 @@ from typing import Any
 
 from kernel.errors import Invalid
 from monitoring.engine import statistics
-from monitoring.engine.checks.data_quality.facts import Facts, RuleCount
+from monitoring.engine.checks.data_quality.facts import AHEAD, Facts, RuleCount
 from monitoring.engine.documents import Fields
-from monitoring.engine.results import BETWEEN, NO_DENOMINATOR, NOT_AVAILABLE, MeasurementValue
+from monitoring.engine.results import (
+    BETWEEN,
+    NO_DENOMINATOR,
+    NOT_AVAILABLE,
+    MeasurementValue,
+    Note,
+)
 
 DAY = 86_400.0
 
@@ -33,7 +39,11 @@ def truth(metric: str, holds: bool, n: int, method: str, detail: Any) -> Measure
 
 
 def rules(facts: Facts, level: float) -> list[MeasurementValue]:
-    """`rule_share` of each rule, and `rules_broken`: how many are kept by fewer than declared."""
+    """`rule_share` of each rule, and `rules_broken`: how many are kept by fewer than declared.
+
+    A rule that no row could be judged by is neither kept nor broken: with one of them, and none that
+    is broken, nobody knows whether any is.
+    """
     if not facts.rules:
         return []
     found, broken, empty = [], [], []
@@ -45,12 +55,14 @@ def rules(facts: Facts, level: float) -> list[MeasurementValue]:
         elif measured.value < one.rule.least_share:
             broken.append(one.rule.name)
         found.append(_with(measured, one))
+    known = bool(broken) or not empty
     total = MeasurementValue(
         "rules_broken",
         {},
-        float(len(broken)),
+        float(len(broken)) if known else None,
         n=len(facts.rules) - len(empty),
         method="rules kept by a smaller share than declared",
+        undefined_reason=None if known else NO_DENOMINATOR,
         unit="count",
         detail={"broken": broken, "without_rows": empty},
     )
@@ -84,8 +96,11 @@ def schema(facts: Facts, declared: Mapping[str, Any]) -> list[MeasurementValue]:
     return [truth("declared_schema_match", holds, len(declared), "names and kinds", detail)]
 
 
-def freshness(facts: Facts, fields: Fields) -> list[MeasurementValue]:
-    """`age_days` from the newest row to the moment the check was asked for; `fresh` if declared.
+def freshness(facts: Facts, fields: Fields, level: float) -> list[MeasurementValue]:
+    """`age_days` from the newest row to the moment the check was asked for; `fresh` if declared;
+    `future_rate`, the rows whose time is later than that moment by more than `AHEAD`.
+
+    One row of the year 2999 makes no data fresh: rows that are ahead are left out of the age.
 
     Raises:
         Invalid: naming the field of `config`.
@@ -95,18 +110,30 @@ def freshness(facts: Facts, fields: Fields) -> list[MeasurementValue]:
     own = Fields(fields.raw("freshness"), fields.name("freshness"), ("most_days",))
     most = own.number("most_days", None, above=0) if own.has("most_days") else None
     names = ["age_days", *(["fresh"] if most is not None else [])]
+    timed = facts.rows - (facts.timeless or 0)
+    if facts.as_of is None:
+        names.append("future_rate")
+    ahead = [] if facts.as_of is None else [_ahead(facts.ahead or 0, timed, level)]
     if facts.newest is None or facts.as_of is None:
-        return [MeasurementValue(name, {}, None, undefined_reason=NOT_AVAILABLE) for name in names]
+        return [
+            *(MeasurementValue(name, {}, None, undefined_reason=NOT_AVAILABLE) for name in names),
+            *ahead,
+        ]
     apart = datetime.fromisoformat(facts.as_of) - datetime.fromisoformat(facts.newest)
     age = apart.total_seconds() / DAY
-    detail = {"newest": facts.newest, "as_of": facts.as_of, "rows_without_time": facts.timeless}
+    detail = {
+        "newest": facts.newest,
+        "as_of": facts.as_of,
+        "rows_without_time": facts.timeless,
+        "rows_in_the_future": facts.ahead,
+    }
     found = [
         MeasurementValue(
             "age_days",
             {},
             age,
-            n=facts.rows - (facts.timeless or 0),
-            method="from the newest row to the request",
+            n=timed - (facts.ahead or 0),
+            method="from the newest row that is not in the future to the request",
             unit="days",
             detail=detail,
         )
@@ -114,7 +141,24 @@ def freshness(facts: Facts, fields: Fields) -> list[MeasurementValue]:
     if most is not None:
         method = f"at most {most:g} days old"
         found.append(truth("fresh", age <= most, facts.rows, method, {"most_days": most}))
-    return found
+    return [*found, *ahead]
+
+
+def _ahead(rows: int, timed: int, level: float) -> MeasurementValue:
+    measured = share("future_rate", {}, rows, timed, level)
+    tolerance = AHEAD.total_seconds() / DAY
+    return replace(measured, detail={"rows": rows, "tolerance_days": tolerance})
+
+
+def notes(facts: Facts) -> list[Note]:
+    """What contradicts the data itself: rows of a time that has not come."""
+    if not facts.ahead or facts.as_of is None:
+        return []
+    text = (
+        f"{facts.ahead} rows have a time more than {AHEAD.total_seconds() / DAY:g} day after the "
+        "request; no age is taken from them"
+    )
+    return [Note("rows_in_the_future", text, {"rows": facts.ahead}, finding=True)]
 
 
 def volume(facts: Facts, fields: Fields) -> list[MeasurementValue]:
@@ -148,17 +192,32 @@ def volume(facts: Facts, fields: Fields) -> list[MeasurementValue]:
 
 
 def ranges(facts: Facts, level: float) -> list[MeasurementValue]:
-    """`out_of_range_rate` of each number: rows below or above all of the reference's."""
+    """`out_of_range_rate` of each number: rows below or above all of the reference's.
+
+    A reference without a number has no range to be in.
+    """
     found = []
     for name, one in facts.outside.items():
-        measured = share(
-            "out_of_range_rate", {"feature": name}, one.below + one.above, one.rows, level
-        )
+        about = {"feature": name}
+        if not one.ranged:
+            found.append(_unknown(about, one.rows))
+            continue
+        measured = share("out_of_range_rate", about, one.below + one.above, one.rows, level)
         detail = {"below": one.below, "above": one.above}
         found.append(replace(measured, detail=detail))
+    if not found:
+        return []
     defined = [one for one in found if one.value is not None]
-    if defined:
-        top = max(defined, key=lambda one: one.value or 0.0)
-        largest = {"feature": top.slice["feature"], "columns": len(found)}
-        found.append(replace(top, slice={"feature": BETWEEN}, detail=largest))
-    return found
+    undefined = [one.slice["feature"] for one in found if one.value is None]
+    detail = {"columns": len(found), "undefined": undefined}
+    if not defined:
+        return [*found, replace(found[0], slice={"feature": BETWEEN}, detail=detail)]
+    top = max(defined, key=lambda one: one.value or 0.0)
+    detail = {"feature": top.slice["feature"], **detail}
+    return [*found, replace(top, slice={"feature": BETWEEN}, detail=detail)]
+
+
+def _unknown(about: Mapping[str, str], rows: int) -> MeasurementValue:
+    return MeasurementValue(
+        "out_of_range_rate", about, None, n=rows, undefined_reason=NOT_AVAILABLE, unit="rate"
+    )

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from monitoring.engine.rules import DataRule
+
+AHEAD: Final = timedelta(days=1)
+"""How far after the request a row's time may be: clocks differ, and times without a zone."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,12 @@ class RuleCount:
 
 @dataclass(frozen=True)
 class Outside:
-    """Of `rows` numbers, how many lie below and above those of the reference."""
+    """Of `rows` numbers, how many lie below and above those of the reference, if it has any."""
 
     rows: int
     below: int
     above: int
+    ranged: bool
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Facts:
 
     `missing` and `distinct` are by column; `identity` the columns by which rows count as the same;
     `schema` and `reference_schema` map a column to its kind. `repeated_whole` counts rows all of
-    whose columns repeat, where `identity` was declared; `newest` and `as_of` are RFC 3339.
+    whose columns repeat, where `identity` was declared; `newest` and `as_of` are RFC 3339. `newest` is not ahead of `as_of`
+    by more than `AHEAD`, and `ahead` counts the rows that are.
     """
 
     rows: int
@@ -54,6 +60,7 @@ class Facts:
     newest: str | None = None
     as_of: str | None = None
     timeless: int | None = None
+    ahead: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -72,4 +79,5 @@ class Facts:
             "newest": self.newest,
             "as_of": self.as_of,
             "timeless": self.timeless,
+            "ahead": self.ahead,
         }
