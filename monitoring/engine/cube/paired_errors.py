@@ -8,7 +8,7 @@ from typing import Any
 from kernel.errors import Invalid, Unprocessable
 from monitoring.engine.cube.expressions import SCORE, Group, group_of
 from monitoring.engine.cube.paired import OTHER_SCORE
-from monitoring.engine.cube.regression import finite
+from monitoring.engine.cube.regression import TOO_LARGE, finite
 from monitoring.engine.cube.sums import (
     BITS,
     added,
@@ -112,7 +112,11 @@ def paired_errors(source: Source, mapping: ColumnMapping) -> PairedErrors:
     table = table.filter(table.known).drop("known")
     most = table.agg(most=ibis.greatest(table.a, table.b).max()).to_pyarrow()["most"][0].as_py()
     if most is None:
-        raise Invalid("no row has an outcome and a prediction of both", field="config.compare_with")
+        raise Invalid(
+            "no row has an outcome and a prediction of both that are finite and under "
+            f"{TOO_LARGE:g} in size",
+            field="config.compare_with",
+        )
     unit = power_of_two(most)
     table = table.mutate(a=brought(table.a, unit), b=brought(table.b, unit))
     table = table.mutate(a2=squared(table.a), b2=squared(table.b))

@@ -8,7 +8,7 @@ so what days of different frames sum up to can be added in a frame that holds th
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,9 @@ RESIDUALS = {"e": 1, "size": 1, "e2": 2, "e4": 4}
 OUTCOMES = ("y", "y2", "y3", "y4")
 PRODUCTS = ("e2", "e2y", "e2y2")
 SUMS = (*RESIDUALS, *OUTCOMES, *PRODUCTS[1:])
+TOO_LARGE = 1e150
+"""The square of a number of this size is none that a double holds."""
+_UNUSABLE = ("infinite", "too_large")
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,17 @@ class ResidualSums:
 
 @dataclass(frozen=True)
 class RegressionCube:
-    """`rows` had an outcome and a prediction or not; those without are not in the sums."""
+    """`rows` had an outcome and a prediction or not; those without are not in the sums.
+
+    Nor are rows with a number that is `infinite`, or `too_large` (`TOO_LARGE` and more in size).
+    """
 
     attributes: tuple[str, ...]
     rows: int
     frame: Frame
     groups: tuple[ResidualSums, ...]
+    infinite: int = 0
+    too_large: int = 0
 
     def by(self, attributes: Sequence[str]) -> "RegressionCube":
         places = [self.attributes.index(name) for name in attributes]
@@ -109,14 +117,14 @@ class RegressionCube:
             ResidualSums(group, n, dict(zip(SUMS, sums, strict=True)))
             for group, (n, *sums) in sorted(totals.items())
         )
-        return RegressionCube(tuple(attributes), self.rows, self.frame, tuple(groups))
+        return replace(self, attributes=tuple(attributes), groups=tuple(groups))
 
     def within(self, frame: Frame) -> "RegressionCube":
         """The same sums in a frame that holds this one."""
         groups = (
             ResidualSums(one.group, one.n, _moved(one, self.frame, frame)) for one in self.groups
         )
-        return RegressionCube(self.attributes, self.rows, frame, tuple(groups))
+        return replace(self, frame=frame, groups=tuple(groups))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -129,6 +137,8 @@ class RegressionCube:
                 [list(one.group), one.n, *(str(one.sums[name]) for name in SUMS)]
                 for one in self.groups
             ],
+            # Told where there are any: few data have such numbers.
+            **{name: n for name in _UNUSABLE if (n := getattr(self, name))},
         }
 
     @classmethod
@@ -141,7 +151,8 @@ class RegressionCube:
             for group, n, *sums in value["groups"]
         )
         frame = Frame(**value["frame"])
-        return cls(tuple(value["attributes"]), value["rows"], frame, tuple(groups))
+        unusable = {name: int(value.get(name, 0)) for name in _UNUSABLE}
+        return cls(tuple(value["attributes"]), value["rows"], frame, tuple(groups), **unusable)
 
 
 def merge_regressions(parts: Sequence[RegressionCube]) -> RegressionCube:
@@ -151,8 +162,9 @@ def merge_regressions(parts: Sequence[RegressionCube]) -> RegressionCube:
         raise Invalid("sums of different attributes do not add up", field="attributes")
     frame = Frame.holding([one.frame for one in parts])
     groups = [group for one in parts for group in one.within(frame).groups]
-    rows = sum(one.rows for one in parts)
-    return RegressionCube(first.attributes, rows, frame, tuple(groups)).by(first.attributes)
+    totals = {name: sum(getattr(one, name) for one in parts) for name in ("rows", *_UNUSABLE)}
+    whole = RegressionCube(first.attributes, frame=frame, groups=tuple(groups), **totals)
+    return whole.by(first.attributes)
 
 
 def _moved(one: ResidualSums, old: Frame, new: Frame) -> dict[str, int]:
@@ -193,6 +205,12 @@ def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
     Raises:
         Invalid: the mapping names no outcome, or there is no prediction.
     """
+    table = _numbers(source, mapping)
+    return table.filter(table.known).drop("known", "p", *_UNUSABLE)
+
+
+def _numbers(source: Source, mapping: ColumnMapping) -> "ir.Table":
+    """All rows: groups, `y`, `p` and `e`, null where a row cannot be used, and why it cannot."""
     import ibis
 
     if mapping.label is None:
@@ -209,26 +227,39 @@ def residuals(source: Source, mapping: ColumnMapping) -> "ir.Table":
         p=source.table[predicted].cast("float64"),
     )
     known = finite(table.y) & finite(table.p)
+    both = table.y.notnull() & table.p.notnull() & ~table.y.isnan() & ~table.p.isnan()
+    infinite = both & (table.y.isinf() | table.p.isinf())
     # DuckDB may work an expression out for rows that a filter left out: there it must be null.
     table = table.mutate(
-        known=known, y=ibis.ifelse(known, table.y, None), p=ibis.ifelse(known, table.p, None)
+        known=known,
+        infinite=ibis.ifelse(infinite, 1, 0),
+        too_large=ibis.ifelse(both & ~infinite & ~known, 1, 0),
+        y=ibis.ifelse(known, table.y, None),
+        p=ibis.ifelse(known, table.p, None),
     )
-    return table.filter(table.known).drop("known").mutate(e=lambda kept: kept.p - kept.y)
+    return table.mutate(e=table.p - table.y)
 
 
 def regression_cube(source: Source, mapping: ColumnMapping) -> tuple[RegressionCube, ErrorBins]:
     """Sum up residuals and outcomes, and count the sizes of residuals in bins.
 
     Raises:
-        Invalid: as `residuals`, or no row has both an outcome and a prediction.
+        Invalid: as `residuals`, or no row has both an outcome and a prediction that can be used.
     """
-    table = residuals(source, mapping)
-    ends = table.agg(
-        low=table.y.min(), high=table.y.max(), least=table.e.min(), most=table.e.max()
+    every = _numbers(source, mapping)
+    ends = every.agg(
+        low=every.y.min(),
+        high=every.y.max(),
+        least=every.e.min(),
+        most=every.e.max(),
+        infinite=every.infinite.sum(),
+        too_large=every.too_large.sum(),
     ).to_pyarrow()
     low, high, least, most = (ends[name][0].as_py() for name in ("low", "high", "least", "most"))
+    unusable = {name: int(ends[name][0].as_py() or 0) for name in _UNUSABLE}
     if low is None:
-        raise Invalid("no row has both an outcome and a prediction", field="mapping.prediction")
+        raise Invalid(_none_usable(unusable), field="mapping.prediction")
+    table = residuals(source, mapping)
     frame = Frame.around(low, high, max(abs(least), abs(most)))
     names = tuple(one.name for one in mapping.sensitive)
     bins = error_bins(names, table)
@@ -253,7 +284,17 @@ def regression_cube(source: Source, mapping: ColumnMapping) -> tuple[RegressionC
         for row in summed.to_pyarrow().to_pylist()
     )
     ordered = tuple(sorted(found, key=lambda one: one.group))
-    return RegressionCube(names, source.rows, frame, ordered), bins
+    return RegressionCube(names, source.rows, frame, ordered, **unusable), bins
+
+
+def _none_usable(unusable: Mapping[str, int]) -> str:
+    text = "no row has both an outcome and a prediction"
+    if not any(unusable.values()):
+        return text
+    return (
+        f"{text} that can be used: {unusable['infinite']} rows have an infinite one, "
+        f"{unusable['too_large']} one of {TOO_LARGE:g} or more in size"
+    )
 
 
 def sorted_sizes(
@@ -289,4 +330,4 @@ def sorted_sizes(
 
 def finite(column: "ir.Value") -> "ir.Value":
     """Is it a number, and of a size whose square is one?"""
-    return column.notnull() & ~column.isnan() & (column.abs() < 1e150)
+    return column.notnull() & ~column.isnan() & (column.abs() < TOO_LARGE)

@@ -13,6 +13,7 @@ from monitoring.engine import cube as cubes
 from monitoring.engine import results
 from monitoring.engine.checks import performance
 from monitoring.engine.cube.expected import ExpectedCube, expected_cube
+from monitoring.engine.cube.regression import RegressionCube
 from tests.monitoring.engine.making import find, mapping, run, source_of, write
 from tests.monitoring.engine.test_run import data_file
 
@@ -252,8 +253,34 @@ def test_a_regression_by_group_with_missing_and_endless_values(folder):
         p90 = find(outcome, "absolute_error_p90", **about)
         assert p90.value == pytest.approx(np.quantile(np.abs(p - y)[rows], 0.9), rel=1e-9)
         assert p90.lower < p90.value < p90.upper
-    assert outcome.notes[0].counts == {"rows": 5}
+    noted = {one.code: one.counts for one in outcome.notes}
+    assert noted == {"missing_outcome": {"rows": 3}, "infinite_number": {"rows": 2}}
     assert outcome.grade == "recomputed"
+
+
+def test_a_regression_tells_of_every_row_that_it_leaves_out_and_why(folder):
+    y = np.arange(40.0)
+    p = y + 1
+    y[:3], p[2:6] = (np.inf, np.nan, -np.inf), (np.nan, 1e300, -1e150, 9e149)
+    outcome = measure(folder, {"y": y, "p": p}, NUMBERS)
+    assert find(outcome, "mean_absolute_error").n == 35
+    noted = {one.code: (one.counts["rows"], one.text) for one in outcome.notes}
+    assert {code: rows for code, (rows, _) in noted.items()} == {
+        "missing_outcome": 2,
+        "infinite_number": 1,
+        "too_large_number": 2,
+    }
+    kept = json.loads(outcome.cube)["regression"]
+    assert (kept["rows"], kept["infinite"], kept["too_large"]) == (40, 1, 2)
+    assert RegressionCube.from_json(kept).to_json() == kept
+    assert "1e+150 or more in size" in noted["too_large_number"][1]
+
+
+@pytest.mark.parametrize(("number", "told"), [(1e300, "0 rows"), (np.inf, "30 rows")])
+def test_numbers_that_cannot_be_summed_are_not_called_missing(folder, number, told):
+    with pytest.raises(Invalid, match=f"can be used: {told} have an infinite one") as caught:
+        measure(folder, {"y": np.full(30, number), "p": np.zeros(30)}, NUMBERS)
+    assert caught.value.field == "mapping.prediction"
 
 
 def test_a_regression_names_what_it_lacks(folder):

@@ -13,7 +13,7 @@ from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_grou
 from monitoring.engine.cube import Group
 from monitoring.engine.cube.error_bins import ErrorBins, SortedSizes
 from monitoring.engine.cube.paired_errors import PairedErrors
-from monitoring.engine.cube.regression import RegressionCube, ResidualSums
+from monitoring.engine.cube.regression import TOO_LARGE, RegressionCube, ResidualSums
 from monitoring.engine.documents import Fields
 from monitoring.engine.plots import interval_plot
 from monitoring.engine.results import NO_DENOMINATOR, CheckResult, MeasurementValue, Note, Plot
@@ -113,12 +113,23 @@ def measure_regression(
         measurements += found
         if attributes:
             plots += _plots(attributes, found)
+    return CheckResult(measurements, plots, _left_out(cube))
+
+
+def _left_out(cube: RegressionCube) -> list[Note]:
+    """How many rows are in no figure, and why."""
     left = cube.rows - sum(one.n for one in cube.groups)
-    notes = []
-    if left:
-        text = f"{left} rows lack a finite outcome or prediction and are left out"
-        notes.append(Note("missing_outcome", text, {"rows": left}))
-    return CheckResult(measurements, plots, notes)
+    large = f"an outcome or prediction of {TOO_LARGE:g} or more in size, too large for its square"
+    reasons = (
+        ("missing_outcome", left - cube.infinite - cube.too_large, "no outcome or no prediction"),
+        ("infinite_number", cube.infinite, "an infinite outcome or prediction"),
+        ("too_large_number", cube.too_large, large),
+    )
+    return [
+        Note(code, f"{rows} rows have {what} and are left out", {"rows": rows})
+        for code, rows, what in reasons
+        if rows
+    ]
 
 
 def _plots(attributes: tuple[str, ...], found: Sequence[MeasurementValue]) -> list[Plot]:
