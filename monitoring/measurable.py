@@ -259,7 +259,7 @@ def _fairness(asked: Asked) -> Iterator[tuple[str, Shape]]:
     mapping, known = asked.mapping, _known_groups(asked.mapping)
     labelled = mapping.label is not None
     attributes = [one.name for one in mapping.sensitive]
-    apart = {one.name for one in (*mapping.proxied, *mapping.not_collected)}
+    apart = {one.name for one in mapping.proxied} | {one.name for one in mapping.not_collected}
     given = fairness_config.groupings(asked.fields)
     own = [one for one in given if not apart & set(one)]
     if attributes and (own or not given):
@@ -401,7 +401,7 @@ def _data_quality(asked: Asked) -> Iterator[tuple[str, Shape]]:
     overall += ["duplicate_row_rate"] if asked.has("identity") else []
     overall += ["declared_schema_match"] if asked.has("schema") else []
     if config.get("freshness") is not None:
-        overall.append("age_days")
+        overall += ["age_days", "future_rate"]
         overall += ["fresh"] if (config["freshness"] or {}).get("most_days") else []
     overall += ["volume_kept"] if config.get("volume") is not None else []
     if asked.has("rules"):
@@ -430,10 +430,10 @@ def _explainability(asked: Asked) -> Iterator[tuple[str, Shape]]:
         yield "mean_shap", {"feature": inputs, **part}
     for name in ("shap_additivity_error", "attribution_stability", "deterministic_output"):
         yield name, _EVERYBODY
-    attributes = frozenset(one.name for one in (*mapping.sensitive, *mapping.proxied))
+    attributes = {one.name for one in mapping.sensitive} | {one.name for one in mapping.proxied}
     if attributes:
         yield "sensitive_attribute_not_an_input", _EVERYBODY
-        yield "sensitive_attribute_not_an_input", {"attribute": attributes}
+        yield "sensitive_attribute_not_an_input", {"attribute": frozenset(attributes)}
     for one in mapping.sensitive if asked.has("proxy_screen") else ():
         yield "proxy_auc", {one.name: known[one.name]}
         yield "proxy_auc", _between([one.name])

@@ -11,13 +11,15 @@ from governance.facts import policy_document
 from governance.models import Policy, PolicyBinding, PolicyRevision
 from kernel.errors import Conflict, Invalid
 from kernel.moments import now
-from monitoring import configs
+from monitoring import configs, windows
 from monitoring.limits import parse_limits
 from monitoring.measurable import check_names
 from registry.models import Environment
 from registry.services import user_id_of
 
 _GRAIN = timedelta(microseconds=1)
+_MOST_DAYS = 366
+"""After which a monitor without data falls silent, at the latest."""
 
 
 @write
@@ -41,9 +43,7 @@ def publish_policy(
         raise Invalid("expected the YAML of a policy as a text", field="source")
     document = policies.parse(source)
     for index, monitor in enumerate(document.monitors):
-        configs.parse(monitor.check, dict(monitor.config), f"monitors[{index}].config")
-        where = f"monitors[{index}].limits"
-        check_names(parse_limits(monitor.limits_json(), where), monitor.check, where)
+        _check_monitor(monitor, f"monitors[{index}]")
     at = now()
     _demand_transition(transition, transition_at, at)
     policy, _ = Policy.objects.get_or_create(
@@ -186,3 +186,19 @@ def _note(what: str, binding: PolicyBinding, *, at: datetime, actor: Actor) -> N
             "tier": binding.tier,
         },
     )
+
+
+def _check_monitor(monitor: policies.PolicyMonitor, path: str) -> None:
+    """Could it watch anything? What is published already is not asked, and goes on.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    configs.parse(monitor.check, dict(monitor.config), f"{path}.config")
+    check_names(
+        parse_limits(monitor.limits_json(), f"{path}.limits"), monitor.check, f"{path}.limits"
+    )
+    if monitor.min_rows > windows.MOST_MIN_ROWS:
+        raise Invalid(f"expected 1 to {windows.MOST_MIN_ROWS}", field=f"{path}.min_rows")
+    if (monitor.silent_after_days or 0) > _MOST_DAYS:
+        raise Invalid(f"expected up to {_MOST_DAYS}", field=f"{path}.silent_after_days")

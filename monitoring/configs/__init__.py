@@ -25,6 +25,7 @@ from monitoring.engine.rules import read_rules
 from monitoring.engine.sources import Filter
 from monitoring.engine.unmeasured import refuse_crossing
 from monitoring.metrics.fairness import RATES
+from monitoring.metrics.figures import BY_KIND
 
 COMMON: Final = ("grade", "filters", "reference_filters", "reference_run")
 GRADES: Final = ("recomputed", "re-performed")
@@ -101,10 +102,13 @@ def _numbers(fields: Fields, name: str) -> None:
 
 def _thresholds(fields: Fields, name: str) -> None:
     _numbers(fields, name)
-    for key in fields.mapping(name):
+    for key, value in fields.mapping(name).items():
+        where = f"{fields.name(name)}.{key}"
         if key not in effects.THRESHOLDS:
             known = ", ".join(effects.THRESHOLDS)
-            raise Invalid(f"unknown metric; known are {known}", field=f"{fields.name(name)}.{key}")
+            raise Invalid(f"unknown metric; known are {known}", field=where)
+        if value > (most := BY_KIND["drift"][key].most):
+            raise Invalid(f"nothing drifts so far: {key} is at most {most:.4g}", field=where)
 
 
 def _importance(fields: Fields, name: str) -> None:

@@ -115,6 +115,7 @@ _DATA_QUALITY: Final[dict[str, Figure]] = {
     **dict.fromkeys(("rows", "constant_features", "rules_broken"), _COUNT),
     "volume_ratio": Figure(0.0, math.inf),
     "age_days": Figure(*_ANY),
+    "future_rate": _SHARE,
 }
 _EXPLAINABILITY: Final[dict[str, Figure]] = {
     "mean_abs_shap": _POSITIVE,

@@ -2,11 +2,13 @@
 
 import pytest
 
+from accounts.models import Role
 from audit.actor import Actor
 from audit.writing import write
 from governance.models import Approval
 from governance.policies import parse
 from governance.services import loop
+from governance.services.policies import publish_policy
 from kernel.errors import Conflict, Invalid
 from monitoring.models import Monitor
 from registry import services
@@ -79,6 +81,7 @@ def test_each_monitor_of_the_policy_watches_the_place(world):
     assert fairness.effect == "no_new_deployment", "more takes a backtest"
     assert (fairness.window, fairness.wait_seconds) == ("week", 6 * 3600)
     assert (fairness.silent_after_windows, drift.silent_after_windows) == (2, 3)
+    assert drift.silent_after_seconds == 7 * 86_400, "though the policy says nothing of it"
     assert drift.window == "batch"
     assert fairness.silent_after_seconds == 2 * 86_400
     assert fairness.reference is None
@@ -144,6 +147,36 @@ def test_a_policy_has_the_versions_production_table_watched(world, tmp_path, mon
     assert (fairness.source, fairness.recheck, fairness.config["grade"]) == (table, 2, "recomputed")
     assert (drift.source, drift.recheck) == (None, 0)
     assert start(approval, source) == [fairness, drift]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("equal_opportunity_difference", "equal_oportunity", "monitors[0].limits[0].metric"),
+        ("at_most: 0.10", "at_most: 1.0", "monitors[0].limits[0].value"),
+        ("drifted_share", "drifted_share\n        bound: upper", "monitors[1].limits[0].bound"),
+        ("check: drift", "check: drift\n    config: {alpha: 2}", "monitors[1].config.alpha"),
+        ("min_rows: 300", "min_rows: 1000000000", "monitors[0].min_rows"),
+        ("silent_after_days: 2", "silent_after_days: 999", "monitors[0].silent_after_days"),
+    ],
+)
+def test_a_limit_that_holds_nothing_is_no_policy(world, old, new, field):
+    assert old in world.policy.source
+    with pytest.raises(Invalid) as error:
+        publish_policy(
+            world.policy.source.replace(old, new),
+            actor=factories.actor_of(factories.make_user(None, Role.RISK_OFFICER)),
+        )
+    assert field in error.value.fields
+
+
+def test_a_limit_on_what_a_version_does_not_have_is_found_when_it_is_approved(world):
+    prepare(world)
+    approval = worlds.approve(world)
+    source = world.policy.source.replace("attribute: sex", "attribute: age")
+    with pytest.raises(Conflict) as error:
+        start(approval, source)
+    assert "attribute sex" in error.value.detail
 
 
 def test_outside_a_write_nothing_starts(world):

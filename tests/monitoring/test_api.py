@@ -318,6 +318,15 @@ def test_a_monitor_is_started_and_ended(client):
     assert ended.json()["until"] is not None
 
 
+def test_when_a_monitor_is_silent_follows_from_its_window_unless_somebody_says_never(client):
+    version, environment = helpers.version(), factories.make_environment()
+    risk, told = signed_in(Role.RISK_OFFICER), []
+    for change in ({}, {"window": "day"}, {"silent_after_seconds": None}):
+        body = monitor_body(version, environment, change)
+        told.append(post(client, "/monitors/", body, **risk).json()["silent_after_seconds"])
+    assert told == [7 * 86_400, 3 * 86_400 + 3600, None]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -326,6 +335,11 @@ def test_a_monitor_is_started_and_ended(client):
         ({"version": 9}, "version"),
         ({"version": "1"}, "version"),
         ({"limits": [{**helpers.LIMIT, "op": "<"}]}, "limits[0].op"),
+        ({"limits": [{**helpers.LIMIT, "metric": "acuracy"}]}, "limits[0].metric"),
+        ({"limits": [{**helpers.LIMIT, "value": 0}]}, "limits[0].value"),
+        ({"limits": [{**helpers.LIMIT, "slice": {"nix": "A"}}]}, "limits[0].slice"),
+        ({"limits": [{**helpers.LIMIT, "attribute": "sex"}]}, "limits[0].attribute"),
+        ({"min_rows": 10**9}, "min_rows"),
         ({"min_rows": "10"}, "min_rows"),
         ({"threshold": 1}, "threshold"),
         ({"reference": "nowhere"}, "reference"),

@@ -44,6 +44,8 @@ def test_the_checks_part_is_told_from_the_runs():
     [
         ("drift", {"minimum": {"psi": 5}}, "config.minimum"),
         ("drift", {"html": "yes"}, "config.html"),
+        ("drift", {"thresholds": {"ks_statistic": 5}}, "config.thresholds.ks_statistic"),
+        ("drift", {"thresholds": {"jensen_shannon": 0.9}}, "config.thresholds.jensen_shannon"),
         ("drift", {"groupings": ["sex"]}, "config.groupings"),
         ("explainability", {"rows": 29}, "config.rows"),
         ("explainability", {"background": 10_000}, "config.background"),
