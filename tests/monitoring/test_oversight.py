@@ -247,6 +247,48 @@ def test_the_same_batch_again_is_one_batch_and_other_decisions_are_another(watch
     assert send(watch) == first, "the digest of what was sent tells, whatever the pepper"
 
 
+REVISED = [
+    "case-1,approve,deny,,5,Rita,,2026-01-02T09:10:00Z",
+    "case-1,approve,approve,,5,Rita,,2026-01-02T09:40:00Z",
+    "case-1,approve,deny,,5,Rita,,2026-01-01T09:00:00Z",
+    "case-1,approve,deny,,5,Rita,,",
+    *(f"other-{n},deny,deny,,5,Rita,,2026-01-01T09:00:00Z" for n in range(19)),
+]
+DATED = "decision_id,model_output,human_decision,reason_code,seconds,reviewer,day,decided_at"
+
+
+def counted(watch, lines, header=DATED):
+    data = "\n".join([f"{header},sex", *(f"{line},F" for line in lines), ""])
+    batch = send(watch, data=data.encode())
+    run = executor.execute(CheckRun.objects.get(batch=batch).pk, beat=None)
+    assert run.state == "succeeded", run.error
+    found = {(one.metric, json.dumps(one.slice)): one.value for one in run.measurements.all()}
+    return found, [one for one in run.notes if one["code"] == "decision_repeated"]
+
+
+def test_a_decision_counts_once_by_its_last_row(watch):
+    """The latest of decided_at, which is kept to the hour, and of one hour the last in the file."""
+    found, notes = counted(watch, REVISED)
+    assert found["decisions", "{}"] == 20
+    assert found["override_rate", "{}"] == 0
+    assert [(one["counts"]["repeated"], one["finding"]) for one in notes] == [(3, True)]
+
+
+def test_without_times_the_last_row_of_a_decision_counts(watch):
+    header = "decision_id,model_output,human_decision"
+    rows = [f"case-{n % 20},yes,{'yes' if n < 20 else 'no'}" for n in range(40)]
+    found, _ = counted(watch, rows, header)
+    assert (found["decisions", "{}"], found["override_rate", "{}"]) == (20, 1)
+
+
+def test_fifty_rows_of_one_decision_are_one_decision(watch):
+    rows = ["case,deny,deny"] * 50
+    found, notes = counted(watch, rows, "decision_id,model_output,human_decision")
+    assert found["decisions", "{}"] == 1
+    assert found["override_rate", "{}"] is None
+    assert notes[0]["counts"]["repeated"] == 49
+
+
 def test_digests_and_types_of_what_was_sent_are_checked(watch):
     assert send(watch, digest=sha256_hex(decisions()))
     with pytest.raises(Unprocessable) as caught:

@@ -50,7 +50,8 @@ class Counts:
 
     `pairs` counts (model output, human decision, outcome or None); `bins` has a tally for each bin
     of `edges`, for the decisions with seconds; `days` one for each day that is known; `reasons` the
-    overrides by code, "" for none. `fast` is the tally of decisions under `fast_seconds`.
+    overrides by code, "" for none. Each decision counts once, and `repeated` are the rows beyond
+    that. `fast` is the tally of decisions under `fast_seconds`.
     """
 
     pairs: Mapping[tuple[str, str, str | None], int]
@@ -141,7 +142,8 @@ def measure(counts: Counts, config: Mapping[str, Any]) -> CheckResult:
         notes.append(
             Note(
                 "decision_repeated",
-                f"{counts.repeated} decisions are given more than once; each row was counted",
+                f"{counts.repeated} rows give a decision again; each decision was counted once, by its "
+                "last row",
                 {"repeated": counts.repeated},
                 finding=True,
             )

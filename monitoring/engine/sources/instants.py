@@ -1,13 +1,13 @@
 """Columns of time as instants in UTC."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-FIRST: Final = datetime(1, 1, 1)
-LAST: Final = datetime(9999, 12, 31, 23, 59, 59)
+FIRST: Final = datetime(1, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).replace(tzinfo=None)
 """Instants before and after these have no date that everybody writes alike."""
 
 

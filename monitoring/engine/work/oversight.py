@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 _ID = "^[0-9a-f]{64}$"
+# Names that no slice has.
+_AT, _DAY, _OVERRIDE = "countersign_at", "countersign_day", "countersign_override"
 
 
 def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
@@ -45,27 +47,29 @@ def count(source: Source, fast_seconds: float, slices: tuple[str, ...]) -> Count
     for place, name in enumerate(slices):
         if name not in others:
             raise Invalid(f"the data has no column {name!r}", field=f"config.slices[{place}]")
-    table = _typed(source)
-    unhidden = table.filter(~table.decision.re_search(_ID)).count().to_pyarrow().as_py()
+    given = _typed(source)
+    unhidden = given.filter(~given.decision.re_search(_ID)).count().to_pyarrow().as_py()
     if unhidden:
         raise Invalid(
             f"{unhidden} decisions have an id that is no HMAC-SHA256 of 64 hex digits",
             field="dataset",
         )
-    pairs = table.group_by(["model_output", "human_decision", "outcome"]).agg(n=table.count())
+    table = _once(given)
+    counted = table.group_by(["model_output", "human_decision", "outcome"]).agg(n=table.count())
+    pairs = {
+        (row["model_output"], row["human_decision"], row["outcome"]): int(row["n"])
+        for row in counted.to_pyarrow().to_pylist()
+    }
     timed = table.filter(table.seconds.notnull())
     quick = _tallies(timed.mutate(key=(timed.seconds < fast_seconds).cast("string")))
     reviewers = _tallies(_keyed(table, "reviewer"))
     known = {name: name in source.schema for name in ("reviewer", "reason_code", "decided_at")}
     return Counts(
-        pairs={
-            (row["model_output"], row["human_decision"], row["outcome"]): int(row["n"])
-            for row in pairs.to_pyarrow().to_pylist()
-        },
+        pairs=pairs,
         bins=_bins(timed),
         fast=quick.get("true", (0, 0)),
         fast_seconds=fast_seconds,
-        days=_tallies(_keyed(table, "day")) if known["decided_at"] else {},
+        days=_tallies(_keyed(table, _DAY)) if known["decided_at"] else {},
         slices={
             name: oversight.together(_tallies(table.mutate(key=_text(table[name]))))
             for name in slices or sorted(others)
@@ -73,7 +77,7 @@ def count(source: Source, fast_seconds: float, slices: tuple[str, ...]) -> Count
         reviewers=oversight.together(reviewers),
         reviewer_count=len(reviewers) if known["reviewer"] else None,
         reasons=_reasons(table) if known["reason_code"] else None,
-        repeated=source.rows - int(table.decision.nunique().to_pyarrow().as_py()),
+        repeated=int(given.count().to_pyarrow().as_py()) - sum(pairs.values()),
     )
 
 
@@ -91,16 +95,37 @@ def _typed(source: Source) -> "ir.Table":
     else:
         columns["seconds"] = ibis.null("float64")
     if "decided_at" in source.schema:
-        columns["day"] = table.decided_at.cast("string").substr(0, 10).nullif("")
+        columns[_AT] = table.decided_at.cast("string").nullif("")
+        columns[_DAY] = columns[_AT].substr(0, 10)
     else:
-        columns["day"] = ibis.null("string")
+        columns[_AT] = columns[_DAY] = ibis.null("string")
+    if ROW in table.columns:
+        columns[ROW] = table[ROW]
     others = {
         name: table[name].cast("string") for name in source.schema if name not in (*KEPT, ROW)
     }
     typed = table.select(**columns, **others)
     said = typed.filter(typed.model_output.notnull(), typed.human_decision.notnull())
     changed = (said.model_output != said.human_decision).cast("int64")
-    return said.mutate(override=changed)
+    return said.mutate(**{_OVERRIDE: changed})
+
+
+def _once(table: "ir.Table") -> "ir.Table":
+    """Each decision by its last row: the latest of `decided_at`, and of these the last in order.
+
+    Rows of a file have an order; where they have none, that of their values, so that the same rows
+    always give the same counts.
+    """
+    import ibis
+
+    rest = [table[name] for name in sorted(table.columns) if name not in ("decision", _AT, ROW)]
+    order = [table[ROW].desc()] if ROW in table.columns else [one.desc() for one in rest]
+    # A row without a time comes before those that have one.
+    window = ibis.window(
+        group_by=table.decision, order_by=[table[_AT].fill_null("").desc(), *order]
+    )
+    placed = table.mutate(later=ibis.row_number().over(window))
+    return placed.filter(placed.later == 0).drop("later")
 
 
 def _text(column: Any) -> Any:
@@ -112,7 +137,7 @@ def _keyed(table: "ir.Table", name: str) -> "ir.Table":
 
 
 def _tallies(table: "ir.Table") -> dict[str, Tally]:
-    found = table.group_by("key").agg(hits=table.override.sum(), n=table.count())
+    found = table.group_by("key").agg(hits=table[_OVERRIDE].sum(), n=table.count())
     rows = found.to_pyarrow().to_pylist()
     return {row["key"]: (int(row["hits"]), int(row["n"])) for row in rows}
 
@@ -127,7 +152,7 @@ def _bins(timed: "ir.Table") -> list[Tally]:
 
 
 def _reasons(table: "ir.Table") -> dict[str, int]:
-    overrides = table.filter(table.override == 1)
+    overrides = table.filter(table[_OVERRIDE] == 1)
     coded = overrides.mutate(key=overrides.reason_code.fill_null(""))
     found = {name: n for name, (_, n) in _tallies(coded).items()}
     missing = found.pop("", 0)

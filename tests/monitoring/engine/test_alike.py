@@ -1,6 +1,6 @@
 """Rows are alike by their values, whatever types hold these: across files, types and missing values."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 import numpy as np
@@ -60,11 +60,11 @@ SAME = {
     "infinity": (pa.array([np.inf, -np.inf]), pa.array([np.inf, -np.inf], pa.float32())),
     "days and instants": (
         pa.array(DAYS),
-        pa.array([datetime(one.year, one.month, one.day) for one in DAYS]),
+        pa.array([datetime.combine(one, time()) for one in DAYS]),
     ),
     "an instant with a zone": (
         pa.array([datetime(2026, 1, 1, 12, tzinfo=UTC)], pa.timestamp("us", "America/New_York")),
-        pa.array([datetime(2026, 1, 1, 12)], pa.timestamp("us")),
+        pa.array([datetime(2026, 1, 1, 12, tzinfo=UTC).replace(tzinfo=None)], pa.timestamp("us")),
     ),
 }
 OTHERS = {

@@ -254,18 +254,23 @@ def aged(tmp_path, times, as_of=NOW):
     return judged(tmp_path, columns, FRESH, mapping={"time": "t"}, as_of=as_of)
 
 
-@pytest.mark.parametrize("ahead", [datetime(2999, 1, 1), datetime(2026, 11, 21, 0, 1)])
+@pytest.mark.parametrize(
+    "ahead", [datetime(2999, 1, 1, tzinfo=UTC), datetime(2026, 11, 21, 0, 1, tzinfo=UTC)]
+)
 def test_rows_of_a_time_that_has_not_come_make_no_data_fresh(tmp_path, ahead):
-    got = aged(tmp_path, [datetime(2020, 1, 1)] * (ROWS - 1) + [ahead])
+    got = aged(tmp_path, [datetime(2020, 1, 1, tzinfo=UTC)] * (ROWS - 1) + [ahead])
     assert find(got, "fresh").value == 0
-    assert find(got, "age_days").value == (datetime(2026, 11, 20) - datetime(2020, 1, 1)).days
+    assert (
+        find(got, "age_days").value
+        == (datetime(2026, 11, 20, tzinfo=UTC) - datetime(2020, 1, 1, tzinfo=UTC)).days
+    )
     future = find(got, "future_rate")
     assert (future.value, future.n, future.detail["rows"]) == (1 / ROWS, ROWS, 1)
     assert [(one.code, one.finding) for one in got.notes] == [("rows_in_the_future", True)]
 
 
 def test_a_clock_may_be_a_day_ahead(tmp_path):
-    got = aged(tmp_path, [datetime(2026, 11, 20, 23)] * ROWS)
+    got = aged(tmp_path, [datetime(2026, 11, 20, 23, tzinfo=UTC)] * ROWS)
     assert find(got, "fresh").value == 1
     assert find(got, "future_rate").value == 0
     assert not got.notes
