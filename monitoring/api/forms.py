@@ -118,7 +118,11 @@ class MonitorRequest(_Watched):
         allow_null=True,
         help_text="how many windows later one of the source is still counted again; 1, if left out",
     )
-    silent_after_seconds = StrictIntegerField(required=False, allow_null=True)
+    silent_after_seconds = StrictIntegerField(
+        required=False,
+        allow_null=True,
+        help_text="without data; null: never; left out: 7 days for batches, else three windows",
+    )
     silent_after_windows = StrictIntegerField(required=False, allow_null=True)
     wait_seconds = StrictIntegerField(required=False, help_text="for late data")
     effect = StrictCharField(required=False)

@@ -11,6 +11,7 @@ from kernel.errors import Invalid, Unprocessable
 from kernel.moments import rfc3339
 from monitoring import configs, measurable, windows
 from monitoring import limits as limit_rules
+from monitoring.engine.inputs import InputSpec
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.models import Watch
 from monitoring.services.requests import Question, need_bytes, prepare, without_scoring
@@ -89,13 +90,15 @@ def define(
 
 
 def _asked(version: ModelVersion, question: Question) -> measurable.Asked:
-    spec = version.input_spec or {}
+    inputs = None
+    if question.kind in configs.NEED_MODEL and version.input_spec is not None:
+        inputs = InputSpec.from_json(version.input_spec).columns()
     return measurable.Asked(
         question.kind,
         question.config,
         ColumnMapping.from_json(question.mapping),
         has_reference=question.reference is not None,
-        inputs=[one["column"] for one in spec["features"]] if "features" in spec else None,
+        inputs=inputs,
     )
 
 

@@ -12,6 +12,7 @@ from monitoring.models import Backtest, CheckRun, Monitor
 from monitoring.services.monitors import usual_silence
 from tests import factories
 from tests.monitoring import helpers
+from tests.monitoring.test_requests import stored_model
 
 pytestmark = pytest.mark.django_db
 
@@ -228,3 +229,25 @@ def test_a_group_that_the_data_may_lack_is_the_datas_to_tell():
         seen(watch, day)
     (breach,) = open_of(watch)
     assert "the check gave no such measurement" in breach.detail["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "field"),
+    [
+        ("explainability", {"metric": "mean_abs_shap", "slice": {"feature": "x"}}, None),
+        ("explainability", {"metric": "mean_abs_shap", "slice": {"feature": "y"}}, "slice"),
+        ("explainability", {"metric": "proxy_auc", "attribute": "sex"}, "metric"),
+        ("robustness", {"metric": "flip_rate", "attribute": "perturbation"}, None),
+        ("robustness", {"metric": "flip_rate", "slice": {"perturbation": "storm"}}, "slice"),
+        ("robustness", {"metric": "max_score_change", "attribute": "perturbation"}, "attribute"),
+    ],
+)
+def test_so_are_limits_on_what_only_the_model_tells(kind, limit, field):
+    version = helpers.version(**stored_model())
+    limits = [{**limit, "op": "<=", "value": 0.4}]
+    if field is None:
+        assert helpers.monitor(version, kind=kind, limits=limits).kind == kind
+        return
+    with pytest.raises(Invalid) as caught:
+        helpers.monitor(version, kind=kind, limits=limits)
+    assert caught.value.field == f"limits[0].{field}"
