@@ -11,6 +11,7 @@ its comparisons undefined, so that nothing passes for want of data.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,7 +20,7 @@ from typing import Any
 
 from kernel.errors import Invalid
 from monitoring.engine import statistics
-from monitoring.engine.checks.tables import MINIMUM
+from monitoring.engine.checks.tables import MINIMUM, refuse_too_many
 from monitoring.engine.cube import Cell, Contingency, Group
 from monitoring.engine.mapping import UNKNOWN, ColumnMapping, SensitiveAttribute
 from monitoring.engine.plots import interval_plot
@@ -167,6 +168,7 @@ def measure(
 ) -> CheckResult:
     """Rates and comparisons of each estimated attribute, and why there are none of the others."""
     found = CheckResult([])
+    _refuse_too_many(mapping, estimated, apart)
     for one in mapping.proxied:
         groupings = apart.of(one.name)
         for grouping in groupings:
@@ -180,6 +182,18 @@ def measure(
         kept = [one for one in found.measurements if one.metric in _UNLABELLED]
         found = replace(found, measurements=kept)
     return found
+
+
+def _refuse_too_many(
+    mapping: ColumnMapping, estimated: Mapping[str, Contingency], apart: Apart
+) -> None:
+    parts: Counter[str] = Counter()
+    for one in mapping.proxied:
+        for grouping in apart.of(one.name):
+            groups = len(estimated[one.name].by(grouping).groups())
+            field = "config.groupings" if len(grouping) > 1 else "mapping.sensitive"
+            parts[field] += groups * (len(_RATES) + len(COMPARISONS))
+    refuse_too_many(parts)
 
 
 def _note(one: ProxiedAttribute, groupings: Sequence[tuple[str, ...]]) -> Note:

@@ -1,7 +1,9 @@
 """Counts of a group as the checks read them, and what every check's configuration shares."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kernel.errors import Invalid
 from monitoring.engine.cube import Cell, Contingency, Group
@@ -10,6 +12,9 @@ from monitoring.engine.results import Note
 
 MINIMUM = 30
 """Rates over fewer than this many people are `insufficient` unless the configuration says other."""
+
+MOST_MEASUREMENTS = 20_000
+"""Measurements that one run makes at most."""
 
 SELECTION_RATE = "selection_rate"
 ACCURACY = "accuracy"
@@ -79,6 +84,48 @@ def one_sided(cube: Contingency) -> list[Note]:
                 text = f"{word} {what} equals the mapping's positive value: is it written as in the data?"
                 found.append(Note(f"one_{what}", text, {"rows": rows}))
     return found
+
+
+def refuse_too_many(parts: Mapping[str, int]) -> None:
+    """Raises Invalid if measurements are more than `MOST_MEASUREMENTS`.
+
+    `parts` says how many each field of the configuration makes; the one with most is named.
+    """
+    total = sum(parts.values())
+    if total > MOST_MEASUREMENTS:
+        field, most = max(parts.items(), key=lambda part: part[1])
+        raise Invalid(
+            f"{total} figures would be measured, {most} of them for this: more than the "
+            f"{MOST_MEASUREMENTS} that a run makes; name fewer attributes together, or attributes of "
+            "fewer groups",
+            field=field,
+        )
+
+
+def field_of_grouping(
+    grouping: Sequence[str], place: int, attributes: Sequence[str], config: Mapping[str, Any]
+) -> str:
+    """What of a configuration asked for the grouping at a place of those that are measured."""
+    if place < len(config.get("groupings") or []):
+        return f"config.groupings[{place}]"
+    crossed = len(grouping) > 1 and len(grouping) == len(attributes)
+    return "config.intersections" if crossed else "mapping.sensitive"
+
+
+def refuse_many_groups(
+    groups: Mapping[tuple[str, ...], int],
+    each: int,
+    attributes: Sequence[str],
+    config: Mapping[str, Any],
+) -> None:
+    """Raises Invalid if `each` measurements of every group are too many.
+
+    `groups` says how many groups each grouping has, in the order in which they are measured.
+    """
+    parts: Counter[str] = Counter()
+    for place, (grouping, count) in enumerate(groups.items()):
+        parts[field_of_grouping(grouping, place, attributes, config)] += each * count
+    refuse_too_many(parts)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,21 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 REPLICATES = 10_000
+LEAST_REPLICATES = 2_000
+_PAIRED = 50_000_000
+"""Differences of pairs of groups that are drawn at most, as long as there are replicates enough."""
 
 
 @dataclass(frozen=True)
 class Interval:
     lower: float
     upper: float
+
+
+def replicates(groups: int) -> int:
+    """How many are drawn of so many groups, whose pairs are compared: of 100 and fewer all."""
+    pairs = max(1, groups * (groups - 1) // 2)
+    return min(REPLICATES, max(LEAST_REPLICATES, _PAIRED // pairs))
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:

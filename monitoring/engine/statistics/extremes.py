@@ -43,6 +43,8 @@ tell from where on the upper end cannot fail, nor does the bootstrap its critica
 _SOME = 1_000
 """Replicates that are enough to see that."""
 _TINIEST = 1e-12
+_AT_ONCE = 50_000
+"""Deviations worked out together: few enough to stay near the processor."""
 _FAR = 10.0
 """Errors under all groups at which nothing is in question."""
 
@@ -72,8 +74,9 @@ class Contrasts:
         estimate = one.estimate[self.first] - one.estimate[self.second]
         return estimate, np.sqrt(one.variance[self.first] + one.variance[self.second])
 
-    def deviations(self) -> Callable[[int], Floats]:
-        """A function that gives the studentised deviations of one contrast, shape (replicates,)."""
+    def deviations(self) -> Callable[[Places], Floats]:
+        """A function that gives the studentised deviations of the contrasts at some places, shape
+        (places, replicates)."""
         one, first, second = self.sample, self.first, self.second
         noise, variance = one.noise, one.noise_variance
         if self._whole:
@@ -83,7 +86,7 @@ class Contrasts:
         if len(second) == 0:
             return lambda at: np.asarray(noise[first[at]] / np.sqrt(variance[first[at]]))
 
-        def pair(at: int) -> Floats:
+        def pair(at: Places) -> Floats:
             i, j = first[at], second[at]
             return np.asarray((noise[i] - noise[j]) / np.sqrt(variance[i] + variance[j]))
 
@@ -225,31 +228,37 @@ class _Drawn:
 
 
 def _deviations(families: list[Contrasts], asked: _Question) -> _Drawn:
-    replicates = families[0].sample.noise.shape[1]
+    # Of more groups fewer replicates are drawn, and families may be of several numbers of groups.
+    replicates = min(family.sample.noise.shape[1] for family in families)
     jointly, questioned = np.zeros(replicates), np.full(replicates, -np.inf)
     together, leading = np.full(replicates, -np.inf), np.zeros(replicates)
     needed = np.full(replicates, np.inf)
-    plain, near, start = asked.plain, asked.near(), 0
+    truth, plain, near, start = asked.truth, asked.plain, asked.near(), 0
     leader = int(np.argmax(asked.size))
     for family in families:
         deviation = family.deviations()
-        for at in range(len(family.first)):
+        counted = np.arange(len(family.first))
+        if plain:
+            counted = counted[(near | asked.forward | asked.backward)[start + counted]]
+        for at in np.array_split(counted, max(1, len(counted) * replicates // _AT_ONCE)):
             here = start + at
-            if plain and not (near[here] or asked.forward[here] or asked.backward[here]):
-                continue
-            towards = deviation(at) * asked.sign[here]
-            if here == leader:
-                leading = towards
-            if not plain:
-                np.maximum(jointly, np.abs(towards) if family.both else towards, out=jointly)
-            if asked.forward[here]:
-                np.maximum(together, towards, out=together)
-            if asked.backward[here]:
-                np.maximum(questioned, -towards, out=questioned)
-            if near[here]:
-                again = asked.size[here] + towards * asked.errors[here]
+            towards = deviation(at)[:, :replicates] * asked.sign[here, np.newaxis]
+            if leader in here:
+                leading = towards[int(np.searchsorted(here, leader))]
+            if not plain and len(at):
+                largest = (np.abs(towards) if family.both else towards).max(axis=0)
+                np.maximum(jointly, largest, out=jointly)
+            if asked.forward[here].any():
+                np.maximum(together, towards[asked.forward[here]].max(axis=0), out=together)
+            if asked.backward[here].any():
+                largest = -towards[asked.backward[here]].min(axis=0)
+                np.maximum(questioned, largest, out=questioned)
+            if near[here].any():
+                close = here[near[here]]
+                errors = asked.errors[close, np.newaxis]
+                again = asked.size[close, np.newaxis] + towards[near[here]] * errors
                 again = np.abs(again, out=again) if family.both else again
-                np.minimum(needed, (asked.truth - again) / asked.errors[here], out=needed)
+                np.minimum(needed, ((truth - again) / errors).min(axis=0), out=needed)
         start += len(family.first)
     np.maximum(questioned, together, out=questioned)
     return _Drawn(jointly, questioned, together, leading, needed)

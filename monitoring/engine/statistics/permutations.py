@@ -85,12 +85,12 @@ class Dealt:
         seen = float(statistic(_mean_of_layers(self._layers, shape))[0])
         slope = float(shape.slope(np.asarray([self._share]))[0])
         if self._many and seen > _PLAIN * slope:
-            return 1 / (base.REPLICATES + 1)
+            return 1 / (base.replicates(len(self._variance)) + 1)
         drawn = zip(self._draws, (n for _, n in self._layers), strict=True)
         found = statistic(_mean_of_layers(drawn, shape))
         # Equal gaps may differ in the last bit.
         at_least = int(np.count_nonzero(found >= seen - 1e-12 * abs(seen) - 1e-12))
-        return (1 + at_least) / (base.REPLICATES + 1)
+        return (1 + at_least) / (len(found) + 1)
 
     @property
     def _many(self) -> bool:

@@ -16,8 +16,8 @@ def dealt(sizes: Counts, total: int, rng: np.random.Generator) -> Floats:
 
     Group after group, each from what the ones before it left.
     """
-    drawn = np.empty((len(sizes), base.REPLICATES))
-    left, people = np.full(base.REPLICATES, float(total)), int(sizes.sum())
+    drawn = np.empty((len(sizes), base.replicates(len(sizes))))
+    left, people = np.full(drawn.shape[1], float(total)), int(sizes.sum())
     for place, size in enumerate(sizes[:-1]):
         drawn[place] = draws.hypergeometric(left, people, int(size), rng)
         left -= drawn[place]

@@ -71,7 +71,7 @@ def sample(
     """
     k, n = np.asarray(successes, np.float64), np.asarray(sizes, np.float64)
     true = (k + 1) / (n + 2)
-    count = replicates or base.REPLICATES
+    count = replicates or base.replicates(len(k))
     drawn = np.stack(
         [draws.binomial(int(size), share, count, rng) for size, share in zip(n, true, strict=True)]
     )
@@ -119,7 +119,7 @@ def normal(
     """Means of groups, whose deviations are normal."""
     values, spread = np.asarray(estimate, np.float64), np.asarray(variance, np.float64)
     weights = np.asarray(sizes, np.float64) / sum(sizes)
-    count = replicates or base.REPLICATES
+    count = replicates or base.replicates(len(values))
     noise = rng.standard_normal((len(values), count)) * np.sqrt(spread)[:, np.newaxis]
     return Sample(
         values,

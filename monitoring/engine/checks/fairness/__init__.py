@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitoring.engine import statistics
+from monitoring.engine.checks.fairness.bound import refuse_what_nobody_reads
 from monitoring.engine.checks.fairness.calibration import calibration
 from monitoring.engine.checks.fairness.comparing import Comparer, left_out
 from monitoring.engine.checks.fairness.drawing import notes, plots
@@ -57,6 +58,7 @@ def measure(
     """
     attributes = [name for name in cube.attributes if name not in controls]
     settings = read(config, attributes, controls, seed, labelled=labelled)
+    refuse_what_nobody_reads(cube, attributes, settings, config)
     found = CheckResult([], notes=[*one_sided(cube), *_without(cube, settings, labelled)])
     for grouping in settings.groups.groupings:
         _grouping(cube, grouping, settings, found)

@@ -42,18 +42,19 @@ def local_law_144(
 ) -> CheckResult:
     """Rates, impact ratios and unknown counts for each attribute and for all of them together."""
     result = CheckResult([])
-    everything = people.attributes
-    groupings = law.groupings or (
-        *((name,) for name in everything),
-        *([everything] if len(everything) > 1 else []),
-    )
-    for attributes in groupings:
+    for attributes in law_groupings(people.attributes, law):
         counts = _counts(people, above, law, attributes)
         _category(attributes, counts, law, settings, result)
     if law.mode == "scoring" and above is not None and above.median is not None:
         text = f"scoring rates are of scores above {above.median:.6g}, the median of all"
         result.notes.append(Note("ll144_median", text, {"median": above.median}))
     return result
+
+
+def law_groupings(everything: Sequence[str], law: LocalLaw144) -> tuple[tuple[str, ...], ...]:
+    """Those named, or each attribute and all of them together."""
+    together = [tuple(everything)] if len(everything) > 1 else []
+    return law.groupings or (*((name,) for name in everything), *together)
 
 
 def _counts(

@@ -178,16 +178,15 @@ def _p_values(
     sizes = np.asarray([n for _, n in counts], np.int64)
     total, everybody = sum(k for k, _ in counts), int(sizes.sum())
     drawn = statistics.dealt(sizes, total, rng)
+    by_cell = np.ascontiguousarray(drawn.T)
     n = np.asarray([one.n for one in found], np.float64)
     seen = _deviations(np.asarray([[one.k for one in found]], np.float64), n, total, everybody)[0]
     largest = np.zeros(len(drawn))
     alone = np.empty(len(found))
     for start in range(0, len(found), _BLOCK):
         part = slice(start, start + _BLOCK)
-        members = np.zeros((len(counts), len(found[part])))
-        for column, one in enumerate(found[part]):
-            members[list(one.cells), column] = 1
-        deviations = _deviations(drawn @ members, n[part], total, everybody)
+        successes = np.stack([by_cell[list(one.cells)].sum(axis=0) for one in found[part]], axis=1)
+        deviations = _deviations(successes, n[part], total, everybody)
         np.maximum(largest, deviations.max(axis=1), out=largest)
         alone[part] = (1 + (deviations >= seen[part] - 1e-12).sum(axis=0)) / (len(drawn) + 1)
     ordered = np.sort(largest)

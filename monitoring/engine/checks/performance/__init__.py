@@ -38,6 +38,7 @@ from monitoring.engine.checks.tables import (
     by_group,
     one_sided,
     read_group_config,
+    refuse_many_groups,
 )
 from monitoring.engine.cube import Contingency, Group, ScoreCube
 from monitoring.engine.cube.expected import ExpectedCube
@@ -151,6 +152,9 @@ def measure(
         )
         found = [one for group in part.tables for one in part.group(group, attributes)]
         measurements += found
+        if not attributes:
+            groups = {one: len(cube.by(one).groups()) for one in settings.groupings}
+            refuse_many_groups(groups, len(found), cube.attributes, config)
         if attributes:
             plots += _group_plots(part, attributes, found, by_curves, points)
         else:

@@ -9,7 +9,12 @@ from monitoring.configs import performance as performance_config
 from monitoring.engine import intervals
 from monitoring.engine.checks.performance.number_gains import ABSOLUTE_GAIN, GAINS, UNIT, gains
 from monitoring.engine.checks.performance.scope import Scope
-from monitoring.engine.checks.tables import GROUP_FIELDS, GroupConfig, read_group_config
+from monitoring.engine.checks.tables import (
+    GROUP_FIELDS,
+    GroupConfig,
+    read_group_config,
+    refuse_many_groups,
+)
 from monitoring.engine.cube import Group
 from monitoring.engine.cube.error_bins import ErrorBins, SortedSizes
 from monitoring.engine.cube.paired_errors import PairedErrors
@@ -113,6 +118,9 @@ def measure_regression(
         measurements += found
         if attributes:
             plots += _plots(attributes, found)
+        else:
+            groups = {one: len(cube.by(one).groups) for one in settings.groupings}
+            refuse_many_groups(groups, len(found), cube.attributes, config)
     return CheckResult(measurements, plots, _left_out(cube))
 
 
