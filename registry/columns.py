@@ -18,7 +18,7 @@ TASKS = ("classification", "regression")
 MEASURED, PROXIED = "measured", "proxied"
 STATES = {MEASURED: ("column", "edges"), PROXIED: ("proxy",), "not_collected": ()}
 """What an attribute in each state is described by, beside its name."""
-KNOWN = (*_TEXTS, *_SCALARS, "sensitive", *_LISTS, "task")
+KNOWN = (*_TEXTS, *_SCALARS, "sensitive", "controls", *_LISTS, "task")
 
 
 def read(value: object, path: str = "columns") -> dict[str, Any]:
@@ -46,15 +46,19 @@ def read(value: object, path: str = "columns") -> dict[str, Any]:
             wrong[f"{path}.{name}"] = "expected a list of different column names"
     if said.get("task", TASKS[0]) not in TASKS:
         wrong[f"{path}.task"] = f"expected one of {', '.join(TASKS)}"
-    wrong |= _sensitive(said.get("sensitive", []), f"{path}.sensitive")
+    for name, states in (("sensitive", tuple(STATES)), ("controls", (MEASURED,))):
+        wrong |= _attributes(said.get(name, []), f"{path}.{name}", states)
     if not wrong and (stray := set(said.get("categorical", [])) - set(said.get("features", []))):
         wrong[f"{path}.categorical"] = f"{min(stray)} is not among the features"
+    if not wrong and (both := _names(said, "sensitive") & _names(said, "controls")):
+        wrong[f"{path}.controls"] = f"{min(both)} is a sensitive attribute already"
     if wrong:
         raise Invalid.many(wrong)
     return said
 
 
-def _sensitive(value: object, path: str) -> dict[str, str]:
+def _attributes(value: object, path: str, states: tuple[str, ...]) -> dict[str, str]:
+    """What is wrong with a list of attributes, each in one of `states`."""
     if not isinstance(value, list):
         return {path: "expected a list"}
     wrong: dict[str, str] = {}
@@ -64,8 +68,8 @@ def _sensitive(value: object, path: str) -> dict[str, str]:
         if isinstance(one, str):
             one = {"name": one}
         state = one.get("state", MEASURED) if isinstance(one, dict) else MEASURED
-        if not isinstance(state, str) or state not in STATES:
-            wrong[f"{here}.state"] = f"expected one of {', '.join(STATES)}"
+        if not isinstance(state, str) or state not in states:
+            wrong[f"{here}.state"] = f"expected one of {', '.join(states)}"
             continue
         if not isinstance(one, dict) or set(one) - {"name", "state", *STATES[state]}:
             wrong[here] = (
@@ -88,6 +92,10 @@ def _sensitive(value: object, path: str) -> dict[str, str]:
     if not wrong and len(set(names)) != len(names):
         wrong[path] = "names an attribute twice"
     return wrong
+
+
+def _names(said: Mapping[str, Any], name: str) -> set[str]:
+    return {one if isinstance(one, str) else one["name"] for one in said.get(name, [])}
 
 
 def _proxy(value: object, path: str) -> dict[str, str]:

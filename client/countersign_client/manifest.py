@@ -1,7 +1,8 @@
 """The manifest: a TOML file in which a team says what it registers.
 
     [model]      name, title, kind, description, portfolio, legal_entity
-    [columns]    label, positive, prediction, score, time, sensitive, features, categorical, task
+    [columns]    label, positive, prediction, positive_prediction, score, time, sensitive, controls,
+                 features, categorical, task
     [use]        purpose, excluded_uses, success_criteria, affected_people, operator_role, legal_entity,
                  exposure, tier, tier_reason, decision_rule
     [[stakeholders]]  name, interest, contact
@@ -28,8 +29,8 @@ LISTS = {"stakeholders", "claims", "datasets", "evidence", "checks"}
 KNOWN: dict[str, set[str]] = {
     "model": {"name", "title", "kind", "description", "portfolio", "legal_entity"},
     "columns": {
-        "label", "positive", "prediction", "score", "time", "sensitive", "features", "categorical",
-        "task",
+        "label", "positive", "prediction", "positive_prediction", "score", "time", "sensitive",
+        "controls", "features", "categorical", "task",
     },
     "use": {
         "name", "purpose", "excluded_uses", "success_criteria", "affected_people",

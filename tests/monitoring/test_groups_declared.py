@@ -149,3 +149,14 @@ def test_over_rest(client):
     assert post(f"not-collected/{told.json()['id']}/end/", {}).status_code == 200
     missing = post("reauthentications/", {**body, "model": None})
     assert missing.status_code == 400
+
+
+def test_groups_are_compared_within_the_strata_of_a_declared_control():
+    halves = {"name": "half", "column": "x", "edges": [0.5]}
+    of = helpers.version(columns={**helpers.COLUMNS, "features": [], "controls": [halves]})
+    asked = helpers.request(of, kind="fairness", config={"controls": ["half"]})
+    run = executor.execute(asked.pk, beat=None)
+    assert run.state == "succeeded", run.error
+    found = run.measurements.get(metric="conditional_demographic_parity_difference")
+    assert found.value is not None
+    assert found.detail["strata"] == 2

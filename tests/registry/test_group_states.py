@@ -56,3 +56,27 @@ def test_a_malformed_state_names_its_field(entry, field):
     with pytest.raises(Invalid) as caught:
         declare(factories.make_model(), entry)
     assert caught.value.field.endswith(field)
+
+
+def test_a_control_is_a_column_in_whose_strata_groups_are_compared():
+    owner = factories.actor_of(factories.make_user(None, Role.OWNER))
+    columns = {"label": "y", "sensitive": ["sex"], "controls": [{"name": "age", "edges": [40]}]}
+    assert services.declare_columns(factories.make_model(), columns, actor=owner).columns == columns
+
+
+@pytest.mark.parametrize(
+    ("controls", "field"),
+    [
+        ("education", "columns.controls"),
+        (["sex"], "columns.controls"),
+        (["education", "education"], "columns.controls"),
+        ([{"name": "education", "state": "not_collected"}], "columns.controls[0].state"),
+        ([{"name": "age", "edges": [65, 40]}], "columns.controls[0].edges"),
+    ],
+)
+def test_a_malformed_control_names_its_field(controls, field):
+    owner = factories.actor_of(factories.make_user(None, Role.OWNER))
+    columns = {"label": "y", "sensitive": ["sex"], "controls": controls}
+    with pytest.raises(Invalid) as caught:
+        services.declare_columns(factories.make_model(), columns, actor=owner)
+    assert list(caught.value.fields) == [field]
