@@ -10,7 +10,7 @@ from monitoring.engine.checks.fairness.rates import rates
 from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.cube import Cell, Contingency
 from monitoring.engine.results import BETWEEN, INSUFFICIENT, MeasurementValue
-from monitoring.metrics.fairness import CONDITIONAL, Comparison
+from monitoring.metrics.fairness import CONDITIONAL, Comparison, is_conditional
 
 
 def within_strata(
@@ -32,7 +32,7 @@ def within_strata(
         measured += [*found, *left_out(found)]
         comparers.append(comparer)
     for one in settings.comparisons:
-        if _summed(one) and one.form in ("difference", "ratio") and not one.mean:
+        if is_conditional(one):
             measured.append(_worst(one, attributes, comparers, settings))
     return measured
 
