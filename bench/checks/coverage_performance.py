@@ -168,6 +168,21 @@ told(
 )
 
 
+def _hard(rng: Rng, n: int, sure: float, wrong: float = 0.02):
+    """Scores of `sure` or the rest of 1, a few of them on the wrong side."""
+    label = rng.integers(0, 2, n)
+    right = np.where(label == 1, sure, 1 - sure)
+    return label, np.where(rng.random(n) < wrong, 1 - right, right)
+
+
+for _rows, _sure in ((100, 1.0), (400, 1.0), (100, 0.99)):
+    told(
+        f"{_rows} rows, scores of {_sure:g} or {1 - _sure:g}, 2 % of them wrong",
+        _scored(lambda rng, n=_rows, sure=_sure: _hard(rng, n, sure)),
+        {"brier_score": 0.02 * _sure**2 + 0.98 * (1 - _sure) ** 2},
+    )
+
+
 def _off(rng: Rng, n: int, rate: Callable[[Any], Any]) -> tuple[Any, Any]:
     """Scores of which `rate` says the true rate of positives."""
     score = rng.beta(2, 3, n)

@@ -151,6 +151,30 @@ def mean_interval(total: float, squares: float, n: int, level: float) -> Interva
     return Interval(mean - width, mean + width)
 
 
+def share_interval(total: float, squares: float, n: int, level: float) -> Interval | None:
+    """Interval of a mean of numbers within 0 and 1, from their sum and that of their squares.
+
+    Of zeros and ones it is Wilson's of a proportion. Other numbers vary by less than zeros and ones
+    of their mean would, and Wilson's interval is formed as if there were more rows by that much, at
+    Student's quantile; half a row's worth is added to both, so that numbers which happen to be alike
+    do not pass for certain. Student's own covers too seldom where few numbers are far from the rest,
+    and has no width where none of these was drawn. None for one row, unless it is 0 or 1.
+    """
+    if squares == total:
+        return wilson(round(total), n, level)
+    if n < 2:
+        return None
+    mean = min(1.0, max(0.0, total / n))
+    most = mean * (1 - mean)
+    varying = max(0.0, squares - n * mean * mean)
+    part = min(1.0, (varying + 0.5) / (n * most + 0.5))
+    z, rows = t_of(level, n), n / part
+    spread = z * math.sqrt(most / rows + z * z / (4 * rows * rows))
+    centre, scale = mean + z * z / (2 * rows), 1 + z * z / rows
+    lower, upper = (centre - spread) / scale, (centre + spread) / scale
+    return Interval(max(0.0, min(lower, mean)), min(1.0, max(upper, mean)))
+
+
 def t_of(level: float, n: int) -> float:
     """The two-sided quantile of Student's distribution for a mean of `n` values."""
     from scipy.special import stdtrit

@@ -251,3 +251,29 @@ def test_the_rates_of_the_census_by_the_check(tmp_path):
     assert small.undefined_reason == "excluded_small_category"
     women = find(result, "ll144_impact_ratio", sex="Female")
     assert women.value == pytest.approx(3.4629 / 14.449, abs=1e-4)
+
+
+def test_small_categories_are_told_down_to_the_floor_and_no_further(tmp_path):
+    """The law asks for the numbers of excluded and of unknown people; who they are stays hidden."""
+    sizes = {"A": 600, "B": 380, "C": 15, "D": 5, None: 12}
+    sex = [name for name, n in sizes.items() for _ in range(n)]
+    columns = {"sex": sex, "paid": [at % 2 == 0 for at in range(len(sex))], "all": ["x"] * len(sex)}
+    columns["kin"] = [None] * 4 + ["k"] * (len(sex) - 4)
+    path = write(tmp_path / "law.parquet", columns)
+    job = {
+        "kind": "fairness",
+        "dataset": data_file(path),
+        "mapping": {"label": "paid", "prediction": "paid", "sensitive": ["sex", "kin"]},
+        "config": {**LAW, "ll144": {"groupings": ["sex", "kin"]}},
+    }
+    found = run(job, tmp_path / "w")
+    told = find(found, "ll144_selection_rate", sex="C")
+    assert (told.value, told.n) == (pytest.approx(8 / 15), 15)
+    ratio = find(found, "ll144_impact_ratio", sex="C")
+    assert (ratio.undefined_reason, ratio.n) == ("excluded_small_category", 15)
+    assert find(found, "ll144_unknown", sex="*").value == 12
+    hidden = find(found, "ll144_selection_rate", sex="D")
+    assert (hidden.value, hidden.n, hidden.undefined_reason) == (None, None, "too_few_to_show")
+    assert find(found, "ll144_impact_ratio", sex="D").n is None
+    few = find(found, "ll144_unknown", kin="*")
+    assert (few.value, few.undefined_reason) == (None, "too_few_to_show")

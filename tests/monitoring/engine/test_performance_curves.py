@@ -1,5 +1,7 @@
 """Areas, curves and intervals from binned counts, against scikit-learn, SciPy and statsmodels."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -209,3 +211,29 @@ def test_an_interval_contains_the_truth_about_as_often_as_it_says(method):
 
     case = next(one for one in coverage.cases() if one.method == method)
     assert coverage.simulate(case, 150).kept(slack=0.045)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_a_brier_score_of_hard_scores_is_a_proportion_of_errors(wrong, right):
+    if not wrong + right:
+        return
+    n = wrong + right
+    assert intervals.share_interval(wrong, wrong, n, 0.95) == statistics.wilson(wrong, n, 0.95)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=80))
+def test_an_interval_of_a_mean_within_0_and_1_holds_it_and_has_a_width(values):
+    total, squares = math.fsum(values), math.fsum(v * v for v in values)
+    found = intervals.share_interval(total, squares, len(values), 0.95)
+    assert 0 <= found.lower <= total / len(values) + 1e-12
+    assert total / len(values) - 1e-12 <= found.upper <= 1
+    assert found.upper - found.lower > 1 / (10 * len(values))
+
+
+def test_smooth_scores_keep_students_width():
+    values = np.random.default_rng(3).beta(2, 5, 2_000)
+    sums = values.sum(), (values**2).sum(), 2_000
+    ours = intervals.share_interval(*sums, 0.95)
+    theirs = intervals.mean_interval(*sums, 0.95)
+    assert ours.lower == pytest.approx(theirs.lower, abs=3e-4)
+    assert ours.upper == pytest.approx(theirs.upper, abs=3e-4)

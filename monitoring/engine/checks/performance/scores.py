@@ -53,13 +53,13 @@ def scored(bins: Bins | None, scope: Scope) -> list[MeasurementValue]:
     if not scope.enough(BRIER, bins.n) or bins.moments is None:
         return measured + [_too_few(name, bins.n, scope) for name in SCORES[1:]]
     sums = bins.moments
-    for name, total, squares in (
-        (BRIER, sums.squared, sums.squared_2),
-        (LOSS, sums.log, sums.log_2),
+    for name, total, squares, form, method in (
+        (BRIER, sums.squared, sums.squared_2, intervals.share_interval, "wilson by variance"),
+        (LOSS, sums.log, sums.log_2, intervals.mean_interval, "student"),
     ):
-        interval = intervals.mean_interval(float(total), float(squares), bins.n, scope.level)
+        interval = form(float(total), float(squares), bins.n, scope.level)
         value = float(total) / bins.n
-        measured.append(scope.value(name, value, interval, bins.n, "student", _unit(name)))
+        measured.append(scope.value(name, value, interval, bins.n, method, _unit(name)))
     return [*measured, _calibration(bins, scope)]
 
 
