@@ -109,8 +109,8 @@ def test_a_malformed_record_names_its_field(fields: dict[str, Any], named: str) 
     [
         ({"purpose": ""}, "purpose"),
         ({"operator_role": "friend"}, "operator_role"),
-        ({"decision_rule": {"threshold": float("nan")}}, "decision_rule"),
-        ({"decision_rule": {"n": 2**60}}, "decision_rule"),
+        ({"decision_rule": {"threshold": float("nan")}}, "decision_rule.threshold"),
+        ({"decision_rule": {"n": 2**60}}, "decision_rule.n"),
         ({"excluded_uses": ["", "x"]}, "excluded_uses[0]"),
         ({"tier": 5, "tier_reason": "x"}, "tier"),
         ({"tier": True, "tier_reason": "x"}, "tier"),

@@ -134,7 +134,7 @@ class TestAuthor:
         ({"code_commit": "x" * 65}, "code_commit"),
         ({"artifact_name": ""}, "artifact_name"),
         ({"artifact_format": "exe"}, "artifact_format"),
-        ({"parameters": {"rate": float("inf")}}, "parameters"),
+        ({"parameters": {"rate": float("inf")}}, "parameters.rate"),
         ({"claims": [{"metric": "accuracy", "value": float("nan")}]}, "claims[0].value"),
         ({"claims": [{"metric": "accuracy", "value": "0.9"}]}, "claims[0].value"),
         ({"claims": [{"metric": "accuracy", "value": True}]}, "claims[0].value"),
@@ -312,7 +312,7 @@ class TestEvidence:
         assert one == services.store_document({"a": [None], "b": 1})
         with pytest.raises(Invalid) as error:
             services.store_document({"a": float("nan")})
-        assert error.value.field == "document"
+        assert error.value.field == "document.a"
 
 
 def test_a_retired_version_is_closed(owner: Any, developer: Any) -> None:
