@@ -48,10 +48,13 @@ class Ranked:
         return tp, fp, int(self.negatives) - fp, int(self.positives) - tp
 
 
-def average_precision(positives: Sequence[int], negatives: Sequence[int]) -> Area | None:
+def average_precision(
+    positives: Sequence[int], negatives: Sequence[int], loose: Sequence[bool] | None = None
+) -> Area | None:
     """The step sum of precision over recall; None if either class is absent.
 
-    In a bin with p positives after P positives and N negatives, each positive's precision is at
+    Bins that are not `loose` hold one score each, and add nothing to the bound; without `loose` all
+    are. In a loose bin with p positives after P positives and N negatives, each positive's precision is at
     most (P + p) / (P + p + N), and the i-th's at least (P + i) / (P + i + N + n).
     """
     from scipy.special import digamma
@@ -61,12 +64,14 @@ def average_precision(positives: Sequence[int], negatives: Sequence[int]) -> Are
         return None
     above, others = np.cumsum(p), np.cumsum(n)
     held = p > 0
-    p, n, above, others = p[held], n[held], above[held], others[held]
-    value = float((p * above / (above + others)).sum() / p.sum())
-    most = float((p * above / (above + others - n)).sum() / p.sum())
+    free = np.ones(len(p), bool) if loose is None else np.asarray(loose, bool)[::-1]
+    p, n, above, others, free = p[held], n[held], above[held], others[held], free[held]
+    each = p * above / (above + others)
+    value = float(each.sum() / p.sum())
+    most = float(np.where(free, p * above / (above + others - n), each).sum() / p.sum())
     # The sum of (P + i) / (P + i + N + n) over i, since the digamma function sums reciprocals.
     least_each = p - others * (digamma(above + others + 1) - digamma(above - p + others + 1))
-    least = float(np.where(others > 0, least_each, p).sum() / p.sum())
+    least = float(np.where(free, np.where(others > 0, least_each, p), each).sum() / p.sum())
     bound = max(0.0, most - value, value - least)
     return Area(value, bound, _precision_error(positives, negatives, value))
 

@@ -123,7 +123,8 @@ def _scores(part: Mapping[str, Any], table: Crossed, away: set[Node]) -> dict[st
         else [group, n, *sums]
         for group, n, *sums in part["moments"]
     ]
-    return {**part, "bins": SCORE_BINS, "cells": cells, "moments": moments}
+    rest = {name: one for name, one in part.items() if name != "exact"}
+    return {**rest, "bins": SCORE_BINS, "cells": cells, "moments": moments}
 
 
 def _above_median(part: Mapping[str, Any], table: Crossed, away: set[Node]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The score cube: scores by group, label and bin, and the sums that proper scores need."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,18 @@ LOG_FLOOR = 2.220446049250313e-16
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """Rows of one group, label and score bin: their number and the sum of their scores."""
+    """Rows of one group, label and score bin: their number and the sum of their scores.
+
+    `value` is the score of all of them if they have the same one, so that nothing about their order
+    is lost in the bin.
+    """
 
     group: Group
     label: int
     bin: int
     n: int
     score_sum: Decimal
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,17 @@ class Moments:
 
 @dataclass(frozen=True)
 class ScoreCube:
-    """Scores by group, label and bin, with the sums that Brier score and log loss need."""
+    """Scores by group, label and bin, with the sums that Brier score and log loss need.
+
+    If it is `exact` all rows together had no more different scores than there are bins, and each
+    cell holds the rows of one score; else there is one cell for each group, label and bin.
+    """
 
     attributes: tuple[str, ...]
     bins: int
     cells: tuple[ScoreCell, ...]
     moments: tuple[Moments, ...]
+    exact: bool = False
 
     def by(self, attributes: Sequence[str]) -> "ScoreCube":
         places = [self.attributes.index(name) for name in attributes]
@@ -61,15 +71,16 @@ class ScoreCube:
         def part(group: Group) -> Group:
             return tuple(group[place] for place in places)
 
-        cells = added(((part(c.group), c.label, c.bin), (c.n, c.score_sum)) for c in self.cells)
+        cells = (replace(cell, group=part(cell.group)) for cell in self.cells)
         moments = added(
             ((part(m.group),), (m.n, m.squared, m.squared_2, m.log, m.log_2)) for m in self.moments
         )
         return ScoreCube(
             tuple(attributes),
             self.bins,
-            tuple(ScoreCell(*key, *cells[key]) for key in sorted(cells)),
+            _together(cells, self.exact),
             tuple(Moments(*key, *moments[key]) for key in sorted(moments)),
+            self.exact,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -77,7 +88,18 @@ class ScoreCube:
             "attributes": list(self.attributes),
             "bins": self.bins,
             "scale": SCORE_SCALE,
-            "cells": [[list(c.group), c.label, c.bin, c.n, str(c.score_sum)] for c in self.cells],
+            "cells": [
+                [
+                    list(c.group),
+                    c.label,
+                    c.bin,
+                    c.n,
+                    str(c.score_sum),
+                    *([] if c.value is None else [c.value]),
+                ]
+                for c in self.cells
+            ],
+            **({"exact": True} if self.exact else {}),
             "moments": [
                 [list(m.group), m.n, *map(str, (m.squared, m.squared_2, m.log, m.log_2))]
                 for m in self.moments
@@ -89,8 +111,12 @@ class ScoreCube:
         return cls(
             tuple(value["attributes"]),
             value["bins"],
-            tuple(ScoreCell(tuple(g), y, b, n, Decimal(s)) for g, y, b, n, s in value["cells"]),
+            tuple(
+                ScoreCell(tuple(g), y, b, n, Decimal(s), *map(float, one))
+                for g, y, b, n, s, *one in value["cells"]
+            ),
             tuple(Moments(tuple(g), n, *map(Decimal, sums)) for g, n, *sums in value["moments"]),
+            value.get("exact", False),
         )
 
 
@@ -111,9 +137,7 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
     table = table.filter(table.label.notnull(), table.score.notnull(), ~table.score.isnan())
     within_unit(table)
     table = _with_losses(table)
-    cells = table.group_by([*groups, "label", "bin"]).agg(
-        n=table.count(), total=exact_sum(table.score)
-    )
+    cells, exact = _cells(table, groups)
     # Without an attribute there is one group, the empty tuple, and nothing to group by.
     moments = table.group_by(groups or [table.label.isnull().name("all")]).agg(
         n=table.count(),
@@ -125,21 +149,7 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
     return ScoreCube(
         tuple(one.name for one in mapping.sensitive),
         SCORE_BINS,
-        tuple(
-            sorted(
-                (
-                    ScoreCell(
-                        _group(row, groups),
-                        row["label"],
-                        row["bin"],
-                        row["n"],
-                        read_sum(row["total"]),
-                    )
-                    for row in cells.to_pyarrow().to_pylist()
-                ),
-                key=lambda cell: (cell.group, cell.label, cell.bin),
-            )
-        ),
+        cells,
         tuple(
             sorted(
                 (
@@ -156,7 +166,63 @@ def score_cube(source: Source, mapping: ColumnMapping) -> ScoreCube | None:
                 key=lambda one: one.group,
             )
         ),
+        exact,
     )
+
+
+def _cells(table: "ir.Table", groups: Sequence[str]) -> tuple[tuple[ScoreCell, ...], bool]:
+    """Cells of labelled rows, and whether each holds the rows of one score."""
+
+    def counted(*more: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (
+            table.group_by([*groups, "label", "bin", *more])
+            .agg(
+                n=table.count(),
+                total=exact_sum(table.score),
+                least=table.score.min(),
+                most=table.score.max(),
+            )
+            .to_pyarrow()
+            .to_pylist()
+        )
+        return rows
+
+    rows = counted()
+    ends = {row[name] for row in rows for name in ("least", "most")}
+    exact = len(ends) <= SCORE_BINS
+    if exact and any(row["least"] != row["most"] for row in rows):
+        exact = int(table.score.nunique().to_pyarrow().as_py()) <= SCORE_BINS
+        rows = counted("score") if exact else rows
+    cells = (
+        ScoreCell(
+            _group(row, groups),
+            row["label"],
+            row["bin"],
+            row["n"],
+            read_sum(row["total"]),
+            # A zero below 0 is the same score.
+            row["least"] + 0.0 if row["least"] == row["most"] else None,
+        )
+        for row in rows
+    )
+    return _together(cells, exact), exact
+
+
+def _together(cells: Iterable[ScoreCell], exact: bool) -> tuple[ScoreCell, ...]:
+    """One cell for each group, label and bin, and if they are to be `exact` for each score."""
+    found: dict[tuple[Any, ...], ScoreCell] = {}
+    # The default context rounds to 28 digits, and a sum must not depend on how it was cut.
+    with localcontext(prec=60):
+        for one in cells:
+            key = (one.group, one.label, one.bin, one.value if exact else None)
+            known = found.get(key)
+            if known is not None:
+                value = one.value if one.value == known.value else None
+                total = known.score_sum + one.score_sum
+                one = replace(known, n=known.n + one.n, score_sum=total, value=value)
+            found[key] = one
+    # Of cells that are not exact there is one to a key, which ends the comparison.
+    return tuple(found[key] for key in sorted(found))
 
 
 def merge_scores(first: ScoreCube, *others: ScoreCube) -> ScoreCube:
@@ -164,11 +230,14 @@ def merge_scores(first: ScoreCube, *others: ScoreCube) -> ScoreCube:
     if any((one.attributes, one.bins) != (first.attributes, first.bins) for one in others):
         raise Invalid("score cubes of different shapes do not add up", field="attributes")
     parts = (first, *others)
+    cells = tuple(cell for one in parts for cell in one.cells)
+    exact = all(one.exact for one in parts)
     return ScoreCube(
         first.attributes,
         first.bins,
-        tuple(cell for one in parts for cell in one.cells),
+        cells,
         tuple(sums for one in parts for sums in one.moments),
+        exact and len({cell.value for cell in cells}) <= first.bins,
     ).by(first.attributes)
 
 

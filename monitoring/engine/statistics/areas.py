@@ -1,4 +1,4 @@
-"""The area under a ROC curve from binned scores, with DeLong's error (1988)."""
+"""The area under a ROC curve from counts by score, or bin of scores, with DeLong's error (1988)."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,15 @@ class Area:
     error: float
 
 
-def area_under_curve(positives: Sequence[int], negatives: Sequence[int]) -> Area | None:
+def area_under_curve(
+    positives: Sequence[int], negatives: Sequence[int], loose: Sequence[bool] | None = None
+) -> Area | None:
     """AUC with ties inside a bin counted as half, its certified bound and DeLong's error.
 
     `positives` and `negatives` are the counts of each bin, from the lowest score up. None if
-    either is absent. Two rows of one bin may be ordered either way, so the exact area differs by
-    at most half of the pairs that share a bin.
+    either is absent. Two rows of one `loose` bin may be ordered either way, so the exact area
+    differs by at most half of the pairs that share one; the others hold one score each. Without
+    `loose` all are.
     """
     p, n = np.asarray(positives, float), np.asarray(negatives, float)
     all_p, all_n = p.sum(), n.sum()
@@ -30,7 +33,8 @@ def area_under_curve(positives: Sequence[int], negatives: Sequence[int]) -> Area
     beaten = (np.cumsum(n) - n / 2) / all_n
     unbeaten = (all_p - np.cumsum(p) + p / 2) / all_p
     value = float((p * beaten).sum() / all_p)
-    bound = float((p * n).sum() / (2 * all_p * all_n))
+    open_ = np.ones(len(p)) if loose is None else np.asarray(loose, float)
+    bound = float((p * n * open_).sum() / (2 * all_p * all_n))
     variance = 0.0
     if all_p > 1:
         variance += float((p * (beaten - value) ** 2).sum() / (all_p - 1) / all_p)

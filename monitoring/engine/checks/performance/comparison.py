@@ -144,7 +144,7 @@ def _auc(found: Compared, group: Group, scope: Scope) -> MeasurementValue:
     for scores in (found.ours, found.other):
         bins = Bins(scores, group)
         least = min(sum(bins.positives), sum(bins.negatives))
-        area = statistics.area_under_curve(bins.positives, bins.negatives)
+        area = statistics.area_under_curve(*bins.ordered())
         if area is None or not scope.enough(AUC, least):
             return scope.too_few(AUC, least, "rate")
         areas.append(area)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,35 @@ class Bins:
 
     def ranked(self) -> curves.Ranked:
         return curves.Ranked.of(self.positives, self.negatives)
+
+    def ordered(self) -> "Ordered":
+        """The same rows by score where it is known, which is as good as all rows' own order."""
+        scores: dict[int, dict[float | None, list[int]]] = {}
+        for cell in self.cells:
+            sides = scores.setdefault(cell.bin, {}).setdefault(cell.value, [0, 0])
+            sides[cell.label] += cell.n
+        found: list[tuple[int, int, bool]] = []
+        for bin_ in sorted(scores):
+            of_bin = scores[bin_]
+            if None in of_bin:
+                negatives, positives = (
+                    sum(counts) for counts in zip(*of_bin.values(), strict=True)
+                )
+                found.append((positives, negatives, True))
+            else:
+                known = sorted((value or 0.0, sides) for value, sides in of_bin.items())
+                found += [(sides[1], sides[0], False) for _, sides in known]
+        return Ordered(
+            [one[0] for one in found], [one[1] for one in found], [one[2] for one in found]
+        )
+
+
+class Ordered(NamedTuple):
+    """Counts by score, or by bin where that is not known (`loose`), from the lowest up."""
+
+    positives: list[int]
+    negatives: list[int]
+    loose: list[bool]
 
 
 def scored(bins: Bins | None, scope: Scope) -> list[MeasurementValue]:
@@ -84,7 +113,7 @@ def _too_few(metric: str, n: int, scope: Scope) -> MeasurementValue:
 
 def _auc(bins: Bins, scope: Scope) -> MeasurementValue:
     counts = sum(bins.positives), sum(bins.negatives)
-    area = statistics.area_under_curve(bins.positives, bins.negatives)
+    area = statistics.area_under_curve(*bins.ordered())
     if area is None or not scope.enough(AUC, min(counts)):
         return _too_few(AUC, min(counts), scope)
     found = intervals.area_interval(area.value, area.error, counts, scope.level)
@@ -96,7 +125,7 @@ def _auc(bins: Bins, scope: Scope) -> MeasurementValue:
 
 def _average_precision(bins: Bins, scope: Scope) -> MeasurementValue:
     least = min(sum(bins.positives), sum(bins.negatives))
-    area = curves.average_precision(bins.positives, bins.negatives)
+    area = curves.average_precision(*bins.ordered())
     if area is None or not scope.enough(PRECISION, least):
         return _too_few(PRECISION, least, scope)
     found = intervals.on_logits(area.value, area.error, scope.level)
