@@ -32,14 +32,16 @@ CATEGORIES = 10_000
 """A column of more different values than these is not named value by value: it identifies rows."""
 ROUNDING = 1e-9
 """How far the sums of a profile can be from those of the values themselves, a row."""
+PRECISION = 1e-13
+"""How far a distance can be from itself written down as a float, as a part of the values' range."""
 
 
 @dataclass(frozen=True)
 class NumericProfile:
     """`counts` and `sums` of the values at most each of `edges`, and of those above the last.
 
-    `squares` is the sum of the squared values, None in documents of before. `extreme` values are
-    counted and are in no sum.
+    `squares` is the sum of the squared differences from `center`, None in documents of before.
+    `extreme` values are counted and are in no sum.
     """
 
     n: int
@@ -52,6 +54,7 @@ class NumericProfile:
     counts: tuple[int, ...]
     sums: tuple[Decimal, ...]
     squares: Decimal | None = None
+    center: float = 0.0
 
     @property
     def absent(self) -> int:
@@ -70,7 +73,7 @@ class NumericProfile:
         if not self.n or self.squares is None or self.extreme:
             return None
         with localcontext(prec=80):
-            mean = sum(self.sums, Decimal(0)) / self.n
+            mean = sum(self.sums, Decimal(0)) / self.n - Decimal(self.center)
             variance = self.squares / self.n - mean * mean
             return float(max(variance, Decimal(0)).sqrt())
 
@@ -88,6 +91,7 @@ class NumericProfile:
             "counts": list(self.counts),
             "sums": [str(one) for one in self.sums],
             "squares": None if self.squares is None else str(self.squares),
+            "center": self.center,
         }
 
 
@@ -153,6 +157,7 @@ def read(value: Mapping[str, Any], path: str) -> ColumnProfile:
             counts=tuple(int(count) for count in value["counts"]),
             sums=tuple(Decimal(one) for one in value["sums"]),
             squares=None if value.get("squares") is None else Decimal(value["squares"]),
+            center=float(value.get("center", 0.0)),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise Invalid(f"not a profile of a column ({type(error).__name__})", field=path) from error
@@ -179,7 +184,7 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
     with localcontext(prec=80):
         squares = (
             None
-            if first.squares is None or second.squares is None
+            if first.squares is None or second.squares is None or first.center != second.center
             else first.squares + second.squares
         )
         sums = tuple(a + b for a, b in zip(first.sums, second.sums, strict=True))
@@ -194,6 +199,7 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         counts=tuple(a + b for a, b in zip(first.counts, second.counts, strict=True)),
         sums=sums,
         squares=squares,
+        center=first.center,
     )
 
 
@@ -261,14 +267,20 @@ def _chance(before: NumericProfile, after: NumericProfile) -> tuple[float, float
     if before.extreme or after.extreme:
         return None
     pooled = np.add(before.counts, after.counts)
-    sums = np.array([float(a + b) for a, b in zip(before.sums, after.sums, strict=True)])
     low = min(one.least for one in (before, after) if one.least is not None)
     high = max(one.most for one in (before, after) if one.most is not None)
     ends = np.array([low, *before.edges, high])
     widths = np.maximum(np.diff(ends), 0.0)
     kept = widths > 0
     under = np.cumsum(pooled)[kept] - pooled[kept]
-    height = under + (ends[1:] * pooled - sums)[kept] / widths[kept]
+    # In decimals: of large numbers that lie close together a float's difference says nothing.
+    areas = np.array(
+        [
+            sum(_under(one, place, right) * one.n for one in (before, after))
+            for place, right in enumerate(ends[1:].tolist())
+        ]
+    )
+    height = under + areas[kept] / widths[kept]
     return bridge_moments(height / int(pooled.sum()), widths[kept], before.n, after.n)
 
 
@@ -329,7 +341,10 @@ def _distance(reference: NumericProfile, current: NumericProfile) -> tuple[float
             share = min(max((area / width + low) / (high + low), 0.0), 1.0)
             most = width * (share * high + (1 - share) * low)
             surplus += max(0.0, most - abs(area))
-    return lower, surplus + ROUNDING
+    span = max(one.most or 0.0 for one in (reference, current)) - min(
+        one.least or 0.0 for one in (reference, current)
+    )
+    return lower, surplus + 2 * ROUNDING + PRECISION * span
 
 
 def _gap(reference: NumericProfile, current: NumericProfile) -> tuple[tuple[int, int], float]:

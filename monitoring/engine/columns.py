@@ -28,13 +28,74 @@ def profiles_of(source: Source, mapping: ColumnMapping) -> dict[str, Any]:
     """A profile of each feature, a numeric one over edges of its own, as JSON."""
     found: dict[str, Any] = {}
     numeric = [name for name in mapping.features if not _is_categorical(source, mapping, name)]
-    for some in _groups(numeric, source.rows):
+    if in_bins(source):
+        # The same sample twice: what is asked for is its profile.
+        for name, one in sketching.sketched(source, source, numeric):
+            found[name] = {**one.before.to_json(), "distinct": None}
+    left = [name for name in numeric if name not in found]
+    for some in _groups(left, source.rows):
         for name, column in zip(some, profiles.numbers_of(source, some), strict=True):
             found[name] = _document(column, column_profiles.profile_edges(column))
     for name in mapping.features:
         if name not in found:
             found[name] = _document(profiles.categories(source, name), [])
     return {name: found[name] for name in mapping.features}
+
+
+HELD_BY_FLOATS = 2**53
+"""Integers up to this size are floats without loss."""
+
+
+def too_large(reference: Source, current: Source, names: Sequence[str]) -> set[str]:
+    """Columns of integers, or decimals, that floats merge: some are beyond 2**53 in either sample."""
+    found: set[str] = set()
+    for source in (reference, current):
+        wide = [name for name in names if _is_wide(source.table[name].type())]
+        ends = {
+            f"{end}{place}": getattr(source.table[name], end)()
+            for place, name in enumerate(wide)
+            for end in ("min", "max")
+        }
+        row = source.table.aggregate(**ends).to_pyarrow().to_pylist()[0] if wide else {}
+        for place, name in enumerate(wide):
+            known = [abs(row[f"{end}{place}"] or 0) for end in ("min", "max")]
+            if max(known) > HELD_BY_FLOATS:
+                found.add(name)
+    return found
+
+
+def _is_wide(kind: Any) -> bool:
+    return bool(kind.is_decimal() or (kind.is_integer() and kind.nbytes == 8))
+
+
+def aligned(reference: Source, current: Source, mapping: ColumnMapping) -> tuple[Source, Source]:
+    """Both samples with the booleans of one that are numbers in the other as 0 and 1."""
+    changed = set(retyped(reference, current, mapping))
+    return _as_numbers(reference, changed), _as_numbers(current, changed)
+
+
+def retyped(reference: Source, current: Source, mapping: ColumnMapping) -> list[str]:
+    """Features that are booleans in one sample and numbers in the other."""
+    kinds = {"boolean", "numeric"}
+    return [
+        name
+        for name in mapping.features
+        if {reference.schema.get(name), current.schema.get(name)} == kinds
+    ]
+
+
+def _as_numbers(source: Source, names: set[str]) -> Source:
+    booleans = {name for name in names if source.schema[name] == "boolean"}
+    if not booleans:
+        return source
+    numbers = {name: source.table[name].cast("int8") for name in sorted(booleans)}
+    kinds = {**source.schema, **dict.fromkeys(booleans, "numeric")}
+    return replace(source, table=source.table.mutate(**numbers), schema=kinds)
+
+
+def in_bins(*sources: Source) -> bool:
+    """Are there too many rows to sort a column of them in memory?"""
+    return max(one.rows for one in sources) > profiles.MOST_SORTED
 
 
 def gather(
@@ -44,8 +105,14 @@ def gather(
 
     Then score, prediction and label, as far as both samples have them. The profiles are
     `{"reference": {feature: profile}, "current": ..., "answers": {"reference": ..., "current": ...}}`.
-    Unless `exact`, numbers are counted into bins in one pass and not sorted (see `sketching`).
+    Unless `exact`, or of more than `profiles.MOST_SORTED` rows, numbers are counted into bins and not
+    sorted (see `sketching`).
+
+    Raises:
+        TooLarge: a column of so many rows can neither be counted into bins nor value by value.
     """
+    exact = exact and not in_bins(reference, current)
+    reference, current = aligned(reference, current, mapping)
     found: dict[str, Any] = {"reference": {}, "current": {}}
     answers: dict[str, Any] = {"reference": {}, "current": {}}
     numeric = [name for name in mapping.features if not _is_categorical(reference, mapping, name)]
@@ -53,7 +120,8 @@ def gather(
     for name in mapping.features:
         if name not in done:
             done[name] = _categories(reference, current, name, found)
-    compared = [done[name] for name in mapping.features]
+    imprecise = too_large(reference, current, numeric)
+    compared = [replace(done[name], imprecise=name in imprecise) for name in mapping.features]
     old, new = answers_of(reference, mapping), answers_of(current, mapping)
     for name in ANSWERS:
         if name in old and name in new:
@@ -171,6 +239,8 @@ def gather_against(
     found: dict[str, Any] = {"reference": {}, "current": {}}
     told: dict[str, Any] = {"reference": {}, "current": {}}
     compared, left = [], []
+    numeric = [name for name in mapping.features if not _is_categorical(current, mapping, name)]
+    imprecise = too_large(current, current, numeric)
     for index, name in enumerate(mapping.features):
         if name not in features:
             raise Invalid(
@@ -178,7 +248,8 @@ def gather_against(
             )
         column = _read(current, name, _is_categorical(current, mapping, name))
         one = _against(name, features[name], column, found)
-        compared += [one] if one else []
+        lost = name in imprecise
+        compared += [replace(one, imprecise=lost)] if one else []
         left += [] if one else [name]
     for name, answer in answers_of(current, mapping).items():
         if name in answers:

@@ -61,7 +61,9 @@ class Comparison:
     by Sturges' rule over the different values, which Evidently's Hellinger distance looks at.
     `distance` is the area between the distribution functions, `gap` the largest distance between
     them as a fraction; of a sketch, the true ones are at most `distance_bound` and `gap_bound`
-    larger. `binning` says what `bins` are. An `answer` is of the model, or the outcome, and no feature. `chance` is the mean and the standard deviation that `distance` has if both samples
+    larger. `binning` says what `bins` are. An `answer` is of the
+    model, or the outcome, and no feature. `imprecise` ones are of integers that a float does not hold:
+    nothing but their missing values is told. `chance` is the mean and the standard deviation that `distance` has if both samples
     are drawn from one distribution.
     """
 
@@ -82,6 +84,7 @@ class Comparison:
     gap_bound: float = 0.0
     binning: str = "evidently's bins"
     answer: bool = False
+    imprecise: bool = False
 
     @property
     def reference_n(self) -> int:
@@ -127,6 +130,7 @@ class Comparison:
             "bounds": [self.distance_bound, self.gap_bound],
             "unseen": self.unseen,
             "p_exact": self.p_exact,
+            **({"imprecise": True} if self.imprecise else {}),
         }
 
 
@@ -245,12 +249,13 @@ def _integers(reference: Numbers, current: Numbers) -> bool:
 def sturges_edges(low: float, high: float, n: int, *, whole: bool) -> Floats:
     """numpy's equal bins from `low` to `high` for `n` values by Sturges' rule (1926)."""
     low, high = float(low), float(high)
+    if math.isinf(high - low):
+        # A range that has no double: half of it, twice.
+        return 2.0 * sturges_edges(low / 2, high / 2, n, whole=whole)
     width = (high - low) / (math.log2(n) + 1.0)
     if whole:
         # numpy's rule: integers get bins at least 1 wide.
         width = max(width, 1.0)
-    if not math.isfinite(width):
-        return np.array([low, high])
     count = math.ceil((high - low) / width) if width else 1
     return np.linspace(low, high, max(count, 1) + 1)
 

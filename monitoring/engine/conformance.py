@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS: Final = 20_000
+_LARGEST: Final = 1e150
+"""Columns of larger numbers, whose squares have no double, are nothing that Evidently takes."""
 TOLERANCE: Final = 1e-9
 _SMALLEST: Final = {"minimum": {"default": 1}}
 _METHODS: Final = {
@@ -146,6 +148,8 @@ def drift(
     finally:
         for one in parts:
             one.close()
+    numeric = [name for name in mapping.features if name not in categorical]
+    large = {name for name in numeric if any(_has_large(one[name]) for one in frames)}
     wanted = [
         one
         for one in ours.measurements
@@ -153,6 +157,7 @@ def drift(
         and one.value is not None
         and one.slice.get("feature") in mapping.features
         and (one.slice["feature"] not in categorical or one.metric in ("psi", *_ROOTS))
+        and one.slice["feature"] not in large
     ]
     native = _evidently(frames[0], frames[1], wanted, categorical)
     lines = [
@@ -162,6 +167,11 @@ def drift(
         if math.isfinite(value)
     ]
     return document("drift", sizes, lines)
+
+
+def _has_large(column: "pd.Series[Any]") -> bool:
+    sizes = column.abs()
+    return bool(((sizes > _LARGEST) & (sizes < math.inf)).any())
 
 
 def _comparable(one: MeasurementValue) -> float:

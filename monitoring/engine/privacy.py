@@ -9,6 +9,7 @@ prefix.
 """
 
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -155,13 +156,16 @@ def _joined(one: NumericProfile, floor: int) -> dict[str, Any]:
         counts.append(n)
         sums.append(total)
     enough = all(count >= floor or not count for count in counts)
+    # What squares are around is an edge: one that is withheld is not told so.
+    squared = one.squares is not None and one.n >= floor and one.center in (0.0, *edges)
     return {
         "least": None,
         "most": None,
         "edges": edges,
         "counts": counts if enough else [f"<{floor}"],
         "sums": [str(amount) for amount in sums] if enough else [None],
-        "squares": None if one.squares is None or one.n < floor else str(one.squares),
+        "squares": str(one.squares) if squared else None,
+        "center": one.center if squared else None,
     }
 
 
@@ -432,11 +436,19 @@ def _rounded_bins(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     widths = [point["to"] - point["from"] for point in points if point["to"] > point["from"]]
     if not widths:
         return [dict(point) for point in points]
-    digits = 1 - math.floor(math.log10(min(widths)))
+    # A width may have no double, and so may a rounded edge.
+    digits = 1 - math.floor(math.log10(min(*widths, sys.float_info.max)))
     return [
-        {**point, "from": round(point["from"], digits), "to": round(point["to"], digits)}
+        {**point, "from": _rounded(point["from"], digits), "to": _rounded(point["to"], digits)}
         for point in points
     ]
+
+
+def _rounded(edge: float, digits: int) -> float:
+    try:
+        return round(edge, digits)
+    except OverflowError:
+        return math.copysign(sys.float_info.max, edge)
 
 
 def _point(point: Any, floor: int) -> Any:

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.engine.sources import Source
+from kernel.errors import TooLarge
+from monitoring.engine.sources import Source, category_of
 
 FLOOR = 11
 BINS = 256
 SCALE = 9
+SQUARES = 18
+"""Digits after the point of sums of squares, which are of small differences."""
 LARGEST = 1e18
 """Numbers of this size and more count as extreme: a DECIMAL sum has no room for them."""
 
@@ -26,8 +29,12 @@ CHUNK = 1 << 15
 BATCH = 1 << 17
 """Rows of one batch that a column is read by."""
 
-_EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
-_UNIT = Decimal(1).scaleb(-SCALE)
+MOST_SORTED = 40_000_000
+"""Rows of a sample up to which a column is sorted in memory: a small file can hold any number."""
+MOST_DIFFERENT = 1_000_000
+"""Different numbers up to which a column of more rows is counted value by value."""
+
+_EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -85,8 +92,16 @@ def numbers(source: Source, column: str) -> Numbers:
 
 
 def numbers_of(source: Source, columns: Sequence[str]) -> list[Numbers]:
-    """Count the values of several numeric columns in one pass: each takes 8 bytes a row."""
+    """Count the values of several numeric columns in one pass: each takes 8 bytes a row.
+
+    Of more than `MOST_SORTED` rows they are counted where the data are, one by one.
+
+    Raises:
+        TooLarge: then a column has more than `MOST_DIFFERENT` different values.
+    """
     table = source.table
+    if source.rows > MOST_SORTED:
+        return [_counted_there(source, name) for name in columns]
     gathered = [_Gathered(source.rows) for _ in columns]
     floats = {name: table[name].cast("float64") for name in columns}
     for batch in source.batches(table.select(**floats), BATCH):
@@ -96,6 +111,33 @@ def numbers_of(source: Source, columns: Sequence[str]) -> list[Numbers]:
         one.counted(whole=bool(table[name].type().is_integer()))
         for name, one in zip(columns, gathered, strict=True)
     ]
+
+
+def _counted_there(source: Source, name: str) -> Numbers:
+    column = source.table[name]
+    kept = column.cast("float64")
+    table = source.table.select(value=kept)
+    if int(table.value.approx_nunique().to_pyarrow().as_py()) <= MOST_DIFFERENT:
+        counted = table.group_by("value").agg(n=table.count()).limit(2 * MOST_DIFFERENT)
+        found = counted.to_pyarrow()
+        known = found.drop_null()
+        values = known["value"].to_numpy()
+        counts = known["n"].to_numpy().astype(np.int64)
+        missing = source.rows - int(counts.sum())
+        numbered = np.isnan(values)
+        missing += int(counts[numbered].sum())
+        infinite = int(counts[np.isinf(values)].sum())
+        finite = np.isfinite(values)
+        values, place = np.unique(values[finite] + 0.0, return_inverse=True)
+        summed = np.zeros(len(values), np.int64)
+        np.add.at(summed, place, counts[finite])
+        return Numbers(values, summed, missing, infinite, bool(column.type().is_integer()))
+    raise TooLarge(
+        f"column {name!r} has {source.rows} rows and more than {MOST_DIFFERENT} different numbers; "
+        f"of more than {MOST_SORTED} rows no such column is sorted (see docs/drift.md): filter the "
+        "rows, or leave the column out",
+        field="dataset",
+    )
 
 
 class _Gathered:
@@ -144,7 +186,7 @@ def _of_sorted(values: Floats, missing: int, *, whole: bool) -> Numbers:
 
 def categories(source: Source, column: str) -> Categories:
     """Count the values of any column as texts."""
-    table = source.table.select(value=source.table[column].cast("string"))
+    table = source.table.select(value=category_of(source.backend, source.table[column]))
     found = table.group_by("value").agg(n=table.count()).to_pyarrow()
     pairs = zip(found["value"].to_pylist(), found["n"].to_pylist(), strict=True)
     counts = {value: int(n) for value, n in pairs}
@@ -170,7 +212,7 @@ def number_profile(column: Numbers, edges: Sequence[float]) -> dict[str, Any]:
     Profiles over the same edges add up: see `column_profiles`.
     """
     stops = _stops(column, edges)
-    sums = Sums(column.n, len(stops))
+    sums = Sums(column.n, len(stops), middle := center(edges))
     for start in range(0, len(column.values), CHUNK):
         values = column.values[start : start + CHUNK]
         counts = None if column.alone else column.counts[start : start + CHUNK]
@@ -189,7 +231,16 @@ def number_profile(column: Numbers, edges: Sequence[float]) -> dict[str, Any]:
         "counts": [int(count) for count in _counts(column, stops)],
         "sums": [str(total) for total in sums.totals()],
         "squares": str(sums.of_squares()),
+        "center": middle,
     }
+
+
+def center(edges: Sequence[float]) -> float:
+    """What squares are taken around: the middle edge, so that they are of the values' own spread.
+
+    Around 0 the squares of large numbers that lie close together would tell nothing of it.
+    """
+    return float(edges[len(edges) // 2]) if len(edges) else 0.0
 
 
 def _stops(column: Numbers, edges: Sequence[float]) -> NDArray[np.intp]:
@@ -203,32 +254,34 @@ def _counts(column: Numbers, stops: NDArray[np.intp]) -> Counts:
 
 
 class Sums:
-    """The sums of a column's values bin by bin, that of all squares, and how many are extreme.
+    """The sums of a column's values bin by bin, that of all squares around `middle`, and how many
+    are extreme.
 
     A value, and its square, are a whole number and a rest in units of the scale, each rounded once:
     sums of integers do not depend on their order, so sums add up exactly.
     """
 
-    def __init__(self, n: int, bins: int) -> None:
+    def __init__(self, n: int, bins: int, middle: float) -> None:
         """Of at most `n` values at a time."""
-        self.extreme = 0
+        self.extreme, self._middle = 0, middle
         self._whole, self._parts = _Tally(n, bins), _Tally(n, bins)
         self._squares, self._rests = _Tally(n, 1), _Tally(n, 1)
 
     def add(self, values: Floats, counts: Counts | None, stops: NDArray[np.intp]) -> None:
         """Add rising values, each as often as it counts; those of a bin end where `stops` says."""
         near = np.abs(values) < LARGEST
+        apart = values - self._middle
         if not near.all():
             self.extreme += int((~near).sum() if counts is None else counts[~near].sum())
-            values = np.where(near, values, 0.0)
-        for amounts, whole, rest, ends in (
-            (values, self._whole, self._parts, stops),
-            (values * values, self._squares, self._rests, stops[-1:]),
+            values, apart = np.where(near, values, 0.0), np.where(near, apart, 0.0)
+        for amounts, whole, rest, ends, scale in (
+            (values, self._whole, self._parts, stops, SCALE),
+            (apart * apart, self._squares, self._rests, stops[-1:], SQUARES),
         ):
             kept = np.trunc(amounts)
             whole.add(kept, counts, ends)
             # The rest of a truncation is exact.
-            rest.add(np.rint((amounts - kept) * 10.0**SCALE), counts, ends)
+            rest.add(np.rint((amounts - kept) * 10.0**scale), counts, ends)
 
     def totals(self, starts: Sequence[int] | None = None) -> list[Decimal]:
         """The sum of each bin, or of the bins from each of `starts` to the next."""
@@ -236,12 +289,12 @@ class Sums:
         starts = range(len(whole)) if starts is None else starts
         ends = [*starts[1:], len(whole)]
         return [
-            _scaled(sum(whole[start:end]), sum(parts[start:end]))
+            _scaled(sum(whole[start:end]), sum(parts[start:end]), SCALE)
             for start, end in zip(starts, ends, strict=True)
         ]
 
     def of_squares(self) -> Decimal:
-        return _scaled(self._squares.sums[0], self._rests.sums[0])
+        return _scaled(self._squares.sums[0], self._rests.sums[0], SQUARES)
 
 
 class _Tally:
@@ -267,5 +320,6 @@ class _Tally:
             self.sums[place] += amount << shift
 
 
-def _scaled(whole: int, parts: int) -> Decimal:
-    return _EXACT.quantize(_EXACT.add(Decimal(whole), Decimal(parts).scaleb(-SCALE)), _UNIT)
+def _scaled(whole: int, parts: int, scale: int) -> Decimal:
+    unit = Decimal(1).scaleb(-scale)
+    return _EXACT.quantize(_EXACT.add(Decimal(whole), Decimal(parts).scaleb(-scale)), unit)

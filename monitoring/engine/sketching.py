@@ -61,7 +61,7 @@ def _sketch(
     _look(pool, sources, ends)
     cuts = {name: _cuts(sources, name, [side[name] for side in ends]) for name in names}
     known = {name: one for name, one in cuts.items() if one is not None}
-    bins = [{name: _Bins(one.all) for name, one in known.items()} for _ in sources]
+    bins = [{name: _Bins(one.all, one.edges) for name, one in known.items()} for _ in sources]
     if known:
         _look(pool, sources, bins)
     for name, one in known.items():
@@ -106,7 +106,7 @@ def _cuts(sources: Sequence[Source], name: str, ends: Sequence["_Ends"]) -> _Cut
 
 
 def _compared(name: str, cuts: _Cuts, ends: Sequence["_Ends"], bins: Sequence["_Bins"]) -> Sketch:
-    before, after = (one.profile(each, cuts.edges) for one, each in zip(bins, ends, strict=True))
+    before, after = (one.profile(each) for one, each in zip(bins, ends, strict=True))
     found = column_profiles.compare(name, before, after)
     assert found is not None
     both = [tuple(one.grouped(cuts.inner).tolist()) for one in bins]
@@ -174,14 +174,18 @@ class _Ends:
 
 
 class _Bins:
-    """A column of one sample as it is counted. `cuts` rise; a value is at most its bin's cut."""
+    """A column of one sample as it is counted. `cuts` rise; a value is at most its bin's cut.
+
+    `edges`, those of the cuts that a profile is over, say what squares are taken around.
+    """
 
     numbered = False
 
-    def __init__(self, cuts: Floats) -> None:
-        self.cuts = cuts
+    def __init__(self, cuts: Floats, edges: Floats) -> None:
+        self.cuts, self.edges = cuts, edges
         self.counts = np.zeros(len(cuts) + 1, np.int64)
-        self.sums = profiles.Sums(CHUNK, len(cuts) + 1)
+        self.middle = profiles.center(edges.tolist())
+        self.sums = profiles.Sums(CHUNK, len(cuts) + 1, self.middle)
 
     def __call__(self, values: Floats, rows: Counts | None) -> None:
         # Few sorted values are counted sooner than a place is found for each.
@@ -200,7 +204,7 @@ class _Bins:
     def _starts(self, edges: Floats) -> list[int]:
         return [0, *np.searchsorted(self.cuts, edges, "right").tolist()]
 
-    def profile(self, ends: _Ends, edges: Floats) -> NumericProfile:
+    def profile(self, ends: _Ends) -> NumericProfile:
         return NumericProfile(
             n=ends.n,
             missing=ends.missing,
@@ -208,8 +212,9 @@ class _Bins:
             extreme=0,
             least=ends.least,
             most=ends.most,
-            edges=tuple(map(float, edges.tolist())),
-            counts=tuple(self.grouped(edges).tolist()),
-            sums=tuple(self.sums.totals(self._starts(edges))),
+            edges=tuple(map(float, self.edges.tolist())),
+            counts=tuple(self.grouped(self.edges).tolist()),
+            sums=tuple(self.sums.totals(self._starts(self.edges))),
             squares=self.sums.of_squares(),
+            center=self.middle,
         )

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from kernel.errors import Invalid
+from kernel.errors import Invalid, TooLarge
 from kernel.moments import rfc3339
 from monitoring.engine import columns, comparing, profiles
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.profiles import Categories, Numbers
-from monitoring.engine.sources import Source, instants_of, within_calendar
+from monitoring.engine.sources import Source, category_of, instants_of, within_calendar
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -62,10 +62,19 @@ def compare_windows(
     Raises:
         Invalid: the mapping has no column of time, the column holds none, or there are too many
             windows.
+        TooLarge: there are too many rows to sort them by window in memory.
     """
+    if 2 * current.rows > profiles.MOST_SORTED:
+        raise TooLarge(
+            f"{current.rows} rows are more than the {profiles.MOST_SORTED // 2} of a sample that are "
+            "sorted by window: check fewer at a time, by a filter",
+            field="config.window",
+        )
+    reference, current = columns.aligned(reference, current, mapping)
     start = _start(current, mapping, window)
     starts, rows, timeless = _windows(current, start)
     names = [_name(one, window) for one in starts]
+    imprecise = columns.too_large(reference, current, mapping.features)
     compared = list(_columns(reference, current, mapping))
     if len(compared) * len(names) > MOST_COMPARISONS:
         raise Invalid(
@@ -86,7 +95,8 @@ def compare_windows(
             parts = _split_numbers(current, new, start, starts)
             for index, piece in enumerate(parts):
                 one = comparing.compare_numbers(name, known, piece)
-                found[index].append(replace(one, answer=answer))
+                lost = not answer and name in imprecise
+                found[index].append(replace(one, answer=answer, imprecise=lost))
     return Windowed(list(zip(names, found, strict=True)), rows, timeless)
 
 
@@ -190,7 +200,7 @@ def _split_numbers(
 def _split_categories(
     source: Source, column: "ir.Value", start: "ir.Value", place: dict[int, int]
 ) -> list[Categories]:
-    table = source.table.select(start=start, value=column.cast("string"))
+    table = source.table.select(start=start, value=category_of(source.backend, column))
     counted = table.group_by(["start", "value"]).agg(n=table.count()).to_pyarrow().to_pylist()
     counts: list[dict[str, int]] = [{} for _ in place]
     missing = [0] * len(place)

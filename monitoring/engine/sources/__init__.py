@@ -15,7 +15,7 @@ from monitoring.engine.sources.filters import Filter, kind_of
 from monitoring.engine.sources.instants import instants_of, within_calendar
 from monitoring.engine.sources.opened import NO_ROWS, ROW, EngineLimits, Source
 from monitoring.engine.sources.tables import MOST_PULLED, open_table, snapshot
-from monitoring.engine.sources.texts import text_of, value_text_of
+from monitoring.engine.sources.texts import category_of, text_of, value_text_of
 from registry.sources import backends, catalogue
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Filter",
     "Source",
     "blind_of",
+    "category_of",
     "data_from_json",
     "digest_of",
     "engine_of",

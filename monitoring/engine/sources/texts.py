@@ -42,6 +42,14 @@ def value_text_of(backend: Any, column: "ir.Value") -> "ir.Value":
     return text_of(backend, column)
 
 
+def category_of(backend: Any, column: "ir.Value") -> "ir.Value":
+    """The value as the name of a category: that of a number does not depend on its type."""
+    kind = column.type()
+    if kind.is_floating() or kind.is_decimal():
+        return value_text_of(backend, column)
+    return column.cast("string")
+
+
 _WHOLE: Final = 9e18
 """Floats under this size have an integer of 64 bits if they are whole."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.errors import Invalid
 from monitoring.configs import NEED_ROWS
-from monitoring.engine import columns, cube, privacy, rows
+from monitoring.engine import columns, cube, privacy, profiles, rows
 from monitoring.engine.checks import drift
 from monitoring.engine.comparing import Comparison
 from monitoring.engine.documents import Fields
@@ -16,7 +16,7 @@ from monitoring.engine.mapping import ColumnMapping
 from monitoring.engine.reference_profile import ReferenceProfile
 from monitoring.engine.rescoring import Scored, open_scored
 from monitoring.engine.results import Attachment, Grade, Note
-from monitoring.engine.sources import Source
+from monitoring.engine.sources import Source, category_of
 from monitoring.engine.windows import Windowed, compare_windows
 from monitoring.engine.work import Clock, Worked, grade_of, model_of
 
@@ -41,17 +41,51 @@ def work(job: CheckJob, workdir: Path, clock: Clock) -> Worked:
         try:
             clock("counting", 0.5)
             exact = Fields(job.config, "config", drift.FIELDS).flag("exact", True)
-            profiles, compared = columns.gather(
+            profiled, compared = columns.gather(
                 reference.source, current.source, job.mapping, exact=exact
             )
             more = _more(job, reference.source, current.source, workdir, clock)
+            more.notes.extend(_retyped(reference.source, current.source, job.mapping))
+            if exact and columns.in_bins(reference.source, current.source):
+                more.notes.append(_binned())
             size = current.source.rows
         finally:
             current.source.close()
     finally:
         reference.source.close()
     grade = min(grade_of(reference), grade_of(current), key=GRADES.index)
-    return _measured(job, clock, profiles, compared, more, grade, size, [reference, current])
+    return _measured(job, clock, profiled, compared, more, grade, size, [reference, current])
+
+
+def _retyped(reference: Source, current: Source, mapping: ColumnMapping) -> list[Note]:
+    names = columns.retyped(reference, current, mapping)
+    if not names:
+        return []
+    told = ", ".join(
+        f"{name!r} was {reference.schema[name]} and is {current.schema[name]}" for name in names
+    )
+    text = f"columns changed their type: {told}; they are compared as 0 and 1"
+    return [Note("column_type_changed", text, {"columns": len(names)}, finding=True)]
+
+
+def _imprecise(compared: list[Comparison]) -> list[Note]:
+    names = [one.column for one in compared if one.imprecise]
+    if not names:
+        return []
+    told = ", ".join(map(repr, names))
+    text = (
+        f"columns with integers beyond 2**53, which floats merge, are not compared: {told}; "
+        "declare codes as categorical, or subtract a base"
+    )
+    return [Note("integers_too_large", text, {"columns": len(names)})]
+
+
+def _binned() -> Note:
+    text = (
+        f"of more than {profiles.MOST_SORTED} rows numbers are counted into bins and not sorted: "
+        "distances are at most their bound too small"
+    )
+    return Note("columns_in_bins", text, {"most_rows": profiles.MOST_SORTED})
 
 
 def _against_profile(
@@ -70,7 +104,7 @@ def _against_profile(
     try:
         clock("counting", 0.5)
         same_model = before.model == model_of(job, [current])
-        profiles, compared, left = columns.gather_against(
+        profiled, compared, left = columns.gather_against(
             before.features, before.answers if same_model else {}, current.source, job.mapping
         )
         size = current.source.rows
@@ -85,7 +119,7 @@ def _against_profile(
         notes.append(Note("columns_without_profile", text, {"columns": len(left)}))
     grade = min(stored.grade, grade_of(current), key=GRADES.index)
     more = _More(notes=notes)
-    return _measured(job, clock, profiles, compared, more, grade, size, [current])
+    return _measured(job, clock, profiled, compared, more, grade, size, [current])
 
 
 @dataclass
@@ -127,6 +161,7 @@ def _more(job: CheckJob, reference: Source, current: Source, workdir: Path, cloc
 def _samples(reference: Source, current: Source, mapping: ColumnMapping) -> "Samples":
     from monitoring.engine.checks.drift.domain import ROWS, Samples
 
+    reference, current = columns.aligned(reference, current, mapping)
     categorical = frozenset(
         name
         for name in mapping.features
@@ -138,7 +173,9 @@ def _samples(reference: Source, current: Source, mapping: ColumnMapping) -> "Sam
         drawn.append(
             table.select(
                 **{
-                    name: table[name].cast("string" if name in categorical else "float64")
+                    name: category_of(source.backend, table[name])
+                    if name in categorical
+                    else table[name].cast("float64")
                     for name in mapping.features
                 }
             )
@@ -151,7 +188,7 @@ def _samples(reference: Source, current: Source, mapping: ColumnMapping) -> "Sam
 def _measured(
     job: CheckJob,
     clock: Clock,
-    profiles: dict[str, Any],
+    profiled: dict[str, Any],
     compared: list[Comparison],
     more: _More,
     grade: Grade,
@@ -163,9 +200,9 @@ def _measured(
     result = drift.measure(
         compared, job.config, windows=windows, samples=more.samples, seed=job.effective_seed()
     )
-    result.notes.extend(more.notes)
+    result.notes.extend([*more.notes, *_imprecise(compared)])
     aggregates: dict[str, Any] = {
-        "profiles": profiles,
+        "profiles": profiled,
         "comparisons": [one.to_json() for one in compared],
     }
     if more.windows is not None:

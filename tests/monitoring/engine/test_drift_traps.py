@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import chisquare, ks_2samp
 
@@ -10,7 +11,7 @@ from monitoring.engine import comparing
 from monitoring.engine.checks import drift
 from monitoring.engine.checks.drift import chance
 from monitoring.engine.profiles import Categories, counted
-from tests.monitoring.engine.making import find
+from tests.monitoring.engine.making import data_file, find, run, write
 
 FULL = os.environ.get("TESTS_FULL") == "1"
 
@@ -195,3 +196,115 @@ def test_ks_of_two_samples_is_scipys_where_samples_are_large():
     pair = rng.normal(size=15_000), rng.normal(0.02, 1, 12_000)
     got = find(drift.measure([numbers(*pair)], {}), "ks_statistic", feature="x")
     assert got.detail["p"] == pytest.approx(ks_2samp(*pair).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("config", [{}, {"exact": False}, {"conformance": True}])
+@pytest.mark.parametrize("now", [1.6e308, 1e304])
+def test_numbers_at_the_end_of_what_a_double_holds_are_compared(tmp_path, config, now):
+    rng = np.random.default_rng(2)
+    before, after = (np.clip(rng.normal(0, 0.3, 400), -1, 1) * size for size in (1.7e308, now))
+    asked = {
+        "kind": "drift",
+        "dataset": data_file(write(tmp_path / "c.parquet", {"x": after})),
+        "reference": data_file(write(tmp_path / "r.parquet", {"x": before})),
+        "mapping": {"features": ["x"]},
+        "config": config,
+    }
+    found = run(asked, tmp_path / "run")
+    assert find(found, "wasserstein_normed", feature="x").undefined_reason == "not_finite"
+    psi = find(found, "psi", feature="x")
+    assert psi.detail["bins"] > 5
+    assert psi.detail["drifted"] is (now == 1e304)
+
+
+@pytest.mark.parametrize("side", ["dataset", "reference"])
+def test_a_feature_without_a_value_tells_a_classifier_nothing_by_itself(tmp_path, side):
+    rng = np.random.default_rng(3)
+    both = {one: {"x": rng.normal(size=200), "gone": rng.normal(size=200)} for one in
+            ("dataset", "reference")}  # fmt: skip
+    both["dataset"]["gone"] = np.full(200, np.nan)
+    if side == "reference":
+        both["reference"]["gone"] = pa.array([None] * 199 + [1.0])
+    asked = {
+        "kind": "drift",
+        **{one: data_file(write(tmp_path / f"{one}.parquet", both[one])) for one in both},
+        "mapping": {"features": ["x", "gone"]},
+        "config": {"multivariate": True},
+    }
+    area = find(run(asked, tmp_path / "run"), "domain_classifier_auc")
+    # What is missing on one side alone tells it all.
+    assert area.detail["drifted"] is (side == "dataset")
+
+
+def compared(tmp_path, before, after, config=None, categorical=()):
+    asked = {
+        "kind": "drift",
+        "dataset": data_file(write(tmp_path / "c.parquet", {"x": after})),
+        "reference": data_file(write(tmp_path / "r.parquet", {"x": before})),
+        "mapping": {"features": ["x"], "categorical": list(categorical)},
+        "config": config or {},
+    }
+    return run(asked, tmp_path / "run")
+
+
+STEPS = range(400)
+
+
+@pytest.mark.parametrize("config", [{}, {"exact": False}])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (pa.array([2**63 + n for n in STEPS], pa.uint64()), [2**63 + 2 * n for n in STEPS]),
+        (pa.array([2**62 + n for n in STEPS]), [2**62 + 2 * n for n in STEPS]),
+        (pa.array([-(2**62) + n for n in STEPS]), list(STEPS)),
+    ],
+)
+def test_integers_that_floats_merge_are_never_called_calm(tmp_path, before, after, config):
+    found = compared(tmp_path, before, pa.array(after, before.type), config)
+    for metric in ("psi", "psi_deciles", "ks_statistic", "wasserstein_normed", "hellinger"):
+        for feature in ("x", "*"):
+            assert find(found, metric, feature=feature).undefined_reason == "precision_lost"
+    assert find(found, "missing_rate_difference", feature="x").value == 0
+    assert "integers_too_large" in [one.code for one in found.notes]
+
+
+def test_large_integers_that_floats_hold_are_compared(tmp_path):
+    before, after = ([2**53 - 1000 + step * n for n in STEPS] for step in (1, 2))
+    found = compared(tmp_path, pa.array(before), pa.array(after))
+    assert find(found, "ks_statistic", feature="x").value == 0.5
+    assert not found.notes
+
+
+@pytest.mark.parametrize("categorical", [(), ("x",)])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64()])
+def test_a_boolean_that_became_a_number_is_told_and_compared(tmp_path, categorical, kind):
+    before = [n % 4 == 0 for n in STEPS]
+    for first, second in ((pa.bool_(), kind), (kind, pa.bool_())):
+        arrays = {pa.bool_(): pa.array(before), kind: pa.array([int(one) for one in before], kind)}
+        found = compared(tmp_path, arrays[first], arrays[second], categorical=categorical)
+        assert find(found, "psi", feature="x").value == pytest.approx(0, abs=1e-9)
+        (note,) = [one for one in found.notes if one.code == "column_type_changed"]
+        assert note.finding
+        assert "'x'" in note.text
+
+
+def test_categories_written_as_floats_are_those_written_as_integers(tmp_path):
+    """Whoever saves integers of which one is missing with pandas saves floats."""
+    codes = [n % 3 for n in STEPS]
+    floats = [None if n == 7 else float(n % 3) for n in STEPS]
+    found = compared(tmp_path, pa.array(codes), pa.array(floats), categorical=["x"])
+    assert find(found, "unseen_category_rate", feature="x").value == 0
+    assert find(found, "psi", feature="x").value < 0.001
+
+
+def test_the_largest_change_of_missing_values_may_be_a_fall(tmp_path):
+    columns = {"gone": pa.array([None] * 400, pa.float64()), "x": pa.array([1.0] * 400)}
+    now = {"gone": columns["x"], "x": columns["x"]}
+    asked = {
+        "kind": "drift",
+        "dataset": data_file(write(tmp_path / "c.parquet", now)),
+        "reference": data_file(write(tmp_path / "r.parquet", columns)),
+        "mapping": {"features": ["x", "gone"]},
+    }
+    largest = find(run(asked, tmp_path / "run"), "missing_rate_difference", feature="*")
+    assert (largest.value, largest.detail["feature"]) == (-1, "gone")

@@ -62,3 +62,22 @@ def test_windows_of_numbers_are_named_apart(tmp_path, first, width, names):
     times = [first + width * (step + 0.5) for step in range(3)]
     found, _ = windows(tmp_path, [float(one) for one in times] * 30, width)
     assert found == dict.fromkeys(names, 30)
+
+
+def test_a_type_that_changed_and_integers_too_large_are_so_in_windows_too(tmp_path):
+    before = {"x": X > 0, "z": 2**62 + np.arange(ROWS), "t": [0] * ROWS}
+    after = {**before, "x": (X > 0).astype(int)}
+    asked = {
+        "kind": "drift",
+        "dataset": data_file(write(tmp_path / "c.parquet", after)),
+        "reference": data_file(write(tmp_path / "r.parquet", before)),
+        "mapping": {"features": ["x", "z"], "time": "t"},
+        "config": {"window": 1},
+    }
+    got = run(asked, tmp_path / "run")
+    found = {
+        one.slice["feature"]: one.value if one.value is not None else one.undefined_reason
+        for one in got.measurements
+        if one.metric == "psi" and one.slice.get("window") == "0"
+    }
+    assert found == {"x": 0, "z": "precision_lost"}

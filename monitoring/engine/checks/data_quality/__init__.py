@@ -135,7 +135,8 @@ def _schema(facts: Facts) -> MeasurementValue:
 
 
 def _constant(facts: Facts) -> MeasurementValue:
-    names = sorted(name for name, count in facts.distinct.items() if count <= 1)
+    # Long columns that are counted into bins have many values, and nobody knows how many.
+    names = sorted(name for name, n in facts.distinct.items() if n is not None and n <= 1)
     return MeasurementValue(
         "constant_features",
         {},

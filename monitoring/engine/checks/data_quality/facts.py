@@ -45,7 +45,7 @@ class Facts:
 
     rows: int
     missing: Mapping[str, int]
-    distinct: Mapping[str, int]
+    distinct: Mapping[str, int | None]
     positives: int | None
     labelled: int | None
     identity: Sequence[str]

@@ -154,6 +154,8 @@ def _held_out(
 def _fitted(rows: Floats, truth: NDArray[Any], categorical: list[int], seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    # A feature without a value in these rows tells nothing, and cannot be cut into bins.
+    rows = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
     model = HistGradientBoostingClassifier(
         max_iter=40,
         max_leaf_nodes=15,

@@ -16,6 +16,8 @@ from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementV
 
 NOT_FINITE = "not_finite"
 """The values are too large for the figure to be a number."""
+PRECISION_LOST = "precision_lost"
+"""Integers too large for a float to tell them apart."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class _Column:
             names.append("cramers_v")
             if one.answer:
                 found.append(self._rate())
+        if one.imprecise:
+            return found + [self._undefined(name, PRECISION_LOST) for name in names]
         if least < self.config.minimum:
             reason = INSUFFICIENT if least else NO_DENOMINATOR
             return found + [self._undefined(name, reason) for name in names]

@@ -34,7 +34,8 @@ def largest(measurements: Sequence[MeasurementValue]) -> list[MeasurementValue]:
                 MeasurementValue(name, {"feature": BETWEEN}, None, undefined_reason=reason)
             )
             continue
-        top = max(defined, key=lambda m: m.value or 0.0)
+        # A rate may fall as far as it may rise.
+        top = max(defined, key=lambda m: abs(m.value or 0.0))
         detail = {
             "feature": top.slice["feature"],
             "columns": len(defined),
