@@ -151,13 +151,13 @@ def read(value: Mapping[str, Any], path: str) -> ColumnProfile:
             missing=int(value["missing"]),
             infinite=int(value["infinite"]),
             extreme=int(value["extreme"]),
-            least=value["least"],
-            most=value["most"],
+            least=_float(value["least"]),
+            most=_float(value["most"]),
             edges=tuple(float(edge) for edge in value["edges"]),
             counts=tuple(int(count) for count in value["counts"]),
             sums=tuple(Decimal(one) for one in value["sums"]),
             squares=None if value.get("squares") is None else Decimal(value["squares"]),
-            center=float(value.get("center", 0.0)),
+            center=float(value.get("center") or 0.0),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise Invalid(f"not a profile of a column ({type(error).__name__})", field=path) from error
@@ -165,6 +165,11 @@ def read(value: Mapping[str, Any], path: str) -> ColumnProfile:
     if len(sizes) != 1 or sum(found.counts) != found.n:
         raise Invalid("its bins do not add up", field=f"{path}.counts")
     return found
+
+
+def _float(value: Any) -> float | None:
+    """A large float is written as an integer."""
+    return None if value is None else float(value)
 
 
 def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:

@@ -162,7 +162,7 @@ def outside(source: Source, reference: Source, names: Sequence[str]) -> dict[str
     ends = _ends(reference, names)
     together: dict[str, Any] = {}
     for index, name in enumerate(names):
-        column = source.table[name].cast("float64")
+        column = _number(source, name)
         finite = _finite(column)
         low, high = ends[name]
         together[f"rows{index}"] = finite.ifelse(1, 0).sum()
@@ -174,21 +174,29 @@ def outside(source: Source, reference: Source, names: Sequence[str]) -> dict[str
     found = source.table.aggregate(**together).to_pyarrow().to_pylist()[0]
     return {
         name: Outside(
-            *(int(found.get(f"{part}{index}") or 0) for part in ("rows", "below", "above")),
+            **{part: int(found.get(f"{part}{index}") or 0) for part in ("rows", "below", "above")},
             ranged=ends[name][0] is not None,
         )
         for index, name in enumerate(names)
     }
 
 
+def _number(source: Source, name: str) -> "ir.Value":
+    """The column as a float, or as the integer that it is: floats merge large ones."""
+    column = source.table[name]
+    return column if column.type().is_integer() else column.cast("float64")
+
+
 def _finite(column: "ir.Value") -> "ir.Value":
+    if column.type().is_integer():
+        return column.notnull()
     return (column.notnull() & ~column.isnan() & ~column.isinf()).fill_null(False)
 
 
 def _ends(source: Source, names: Sequence[str]) -> dict[str, tuple[float | None, float | None]]:
     together = {}
     for index, name in enumerate(names):
-        column = source.table[name].cast("float64")
+        column = _number(source, name)
         kept = _finite(column).ifelse(column, None)
         together[f"low{index}"], together[f"high{index}"] = kept.min(), kept.max()
     found = source.table.aggregate(**together).to_pyarrow().to_pylist()[0]

@@ -5,6 +5,7 @@ added; what was asked for and does not is undefined as `does_not_add_up`, with a
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -281,6 +282,13 @@ def _drift(documents: Sequence[Document], config: dict[str, Any], seed: int) -> 
     features = _added([one.features for one in days])
     answers = _added([one.answers for one in days])
     compared, left = columns.compare_profiles(first.features, features)
+    lost = {
+        one["column"]
+        for document in documents
+        for one in document.get("comparisons") or ()
+        if one.get("imprecise")
+    }
+    compared = [replace(one, imprecise=one.column in lost) for one in compared]
     more, _ = columns.compare_profiles(first.answers, answers, answers=True)
     compared += more
     result = drift.measure(compared, config, seed=seed)

@@ -242,6 +242,14 @@ def test_without_a_range_nothing_is_within_it(tmp_path):
     assert largest.detail["undefined"] == ["x"]
 
 
+def test_integers_that_floats_merge_have_a_range_too(tmp_path):
+    before, after = (pa.array([2**62 + n + up for n in range(ROWS)]) for up in (0, 50))
+    found = judged(tmp_path, {"x": after}, {"ranges": True}, {"x": before})
+    assert find(found, "out_of_range_rate", feature="x").value == 50 / ROWS
+    found = judged(tmp_path, {"x": pa.array([0.5, 2.0**63])}, {"ranges": True}, {"x": before})
+    assert find(found, "out_of_range_rate", feature="x").detail == {"below": 1, "above": 1}
+
+
 # Time
 
 

@@ -350,6 +350,20 @@ def _digest(path):
     return sha256(path), "recomputed"
 
 
+def test_integers_that_floats_merge_stay_untold_in_a_sum(tmp_path):
+    columns = {**people(), "code": 2**62 + np.arange(ROWS)}
+    reference = data_file(write(tmp_path / "reference.parquet", columns))
+
+    def of(*given, **more):
+        return loan_job(*given, **more, reference=reference)
+
+    declared = {"features": ["income", "code"]}
+    month, whole = rolled("drift", declared, {}, 2, tmp_path, columns, of)
+    for one in (month, whole):
+        assert find(one, "psi", feature="code").undefined_reason == "precision_lost"
+        assert find(one, "psi", feature="income").value is not None
+
+
 def test_what_needs_the_rows_is_undefined_and_said(tmp_path):
     columns = people()
     reference = data_file(write(tmp_path / "reference.parquet", people(9)))

@@ -203,13 +203,13 @@ def ranges(facts: Facts, level: float) -> list[MeasurementValue]:
             found.append(_unknown(about, one.rows))
             continue
         measured = share("out_of_range_rate", about, one.below + one.above, one.rows, level)
-        detail = {"below": one.below, "above": one.above}
-        found.append(replace(measured, detail=detail))
+        beyond = {"below": one.below, "above": one.above}
+        found.append(replace(measured, detail=beyond))
     if not found:
         return []
     defined = [one for one in found if one.value is not None]
     undefined = [one.slice["feature"] for one in found if one.value is None]
-    detail = {"columns": len(found), "undefined": undefined}
+    detail: dict[str, Any] = {"columns": len(found), "undefined": undefined}
     if not defined:
         return [*found, replace(found[0], slice={"feature": BETWEEN}, detail=detail)]
     top = max(defined, key=lambda one: one.value or 0.0)
