@@ -328,3 +328,19 @@ class TestTags:
         assert digest in tags.digest(digest, short=True)
         assert "<code>sha256:" + digest in tags.digest(digest)
         assert "none" in tags.digest("")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (120, "2 minutes"),
+        (3_600, "1 hour"),
+        (90_000, "25 hours"),
+        (3_888_000, "45 days"),
+    ],
+)
+def test_a_length_of_time_is_told_in_its_largest_whole_unit(seconds: int, told: str) -> None:
+    assert tags.lasting(seconds) == told

@@ -27,6 +27,15 @@ HALF, FULL = 240.0, 500.0
 LONG_NAME = 14
 
 
+@register.filter
+def lasting(seconds: int) -> str:
+    """A length of time in the largest unit that tells it whole: `45 days`, `25 hours`, `90 seconds`."""
+    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds % length == 0 and seconds >= length:
+            return f"{seconds // length} {unit}{'s' * (seconds != length)}"
+    return "0 seconds"
+
+
 @register.simple_tag
 def mark(name: str, size: int = 16) -> SafeString:
     """A drawn mark, hidden from screen readers because a word always stands beside it."""

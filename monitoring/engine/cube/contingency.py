@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import Invalid
-from monitoring.engine.cube.expressions import Group, group_of, label_of, prediction_of
+from monitoring.engine.cube.expressions import (
+    Group,
+    group_name,
+    group_of,
+    is_named_late,
+    label_of,
+    prediction_of,
+)
 from monitoring.engine.mapping import ColumnMapping, SensitiveAttribute
 from monitoring.engine.sources import Source
 
@@ -97,7 +104,10 @@ def contingency(
 
     attributes = (*mapping.sensitive, *controls)
     columns: dict[str, Any] = {
-        f"group_{place}": group_of(source, one) for place, one in enumerate(attributes)
+        f"key_{place}": source.table[one.column]
+        if is_named_late(source, one)
+        else group_of(source, one)
+        for place, one in enumerate(attributes)
     }
     nothing = ibis.null("int32")
     label = label_of(source, mapping)
@@ -106,6 +116,13 @@ def contingency(
     columns["prediction"] = nothing if predicted is None else predicted
     table = source.table.select(**columns)
     counted = table.group_by(list(columns)).agg(n=table.count())
+    named = {
+        f"group_{place}": group_name(source, one, counted[f"key_{place}"])
+        if is_named_late(source, one)
+        else counted[f"key_{place}"]
+        for place, one in enumerate(attributes)
+    }
+    counted = counted.select(**named, label="label", prediction="prediction", n="n")
     cells = [
         Cell(
             tuple(row[f"group_{place}"] for place in range(len(attributes))),

@@ -16,24 +16,36 @@ Group = tuple[str, ...]
 
 
 def group_of(source: Source, attribute: SensitiveAttribute) -> "ir.Value":
-    """The name of the row's group as an expression.
+    """The name of the row's group as an expression."""
+    return group_name(source, attribute, source.table[attribute.column])
+
+
+def is_named_late(source: Source, attribute: SensitiveAttribute) -> bool:
+    """Can rows be counted by the column's values, and these be named once counted?
+
+    Not bands of a number, of which each row may have another, nor -0 and 0, which are one group.
+    """
+    return not attribute.edges and not source.table[attribute.column].type().is_floating()
+
+
+def group_name(source: Source, attribute: SensitiveAttribute, value: "ir.Value") -> "ir.Value":
+    """The name of the group of a column's value.
 
     `*` stands for the comparison between groups. A value of stars alone is told by one star more, so
     that no group is called so, and none as another.
     """
     import ibis
 
-    column = source.table[attribute.column]
     names = attribute.groups()
     if not names:
-        text = text_of(source.backend, column)
-        if column.type().is_string():
+        text = text_of(source.backend, value)
+        if value.type().is_string():
             stars = text.replace(BETWEEN, "") == ""
             starred = ibis.ifelse(stars, text.concat(BETWEEN), text)
             text = ibis.ifelse(text.startswith(BETWEEN), starred, text)
-        return ibis.ifelse(_absent(column), ibis.literal(UNKNOWN), text)
-    branches = [(column < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
-    return ibis.cases((_absent(column), UNKNOWN), *branches, else_=names[-1])
+        return ibis.ifelse(_absent(value), ibis.literal(UNKNOWN), text)
+    branches = [(value < edge, name) for edge, name in zip(attribute.edges, names, strict=False)]
+    return ibis.cases((_absent(value), UNKNOWN), *branches, else_=names[-1])
 
 
 def label_of(source: Source, mapping: ColumnMapping) -> "ir.Value | None":

@@ -65,16 +65,35 @@ def sample(
     shape: Shape = SHARE,
     replicates: int | None = None,
 ) -> Sample:
-    """Draw replicates of the figure `shape` of k/n for each group. Sizes are at least 1.
+    """Draw replicates of the figure `shape` of k/n for each group. Sizes are at least 1."""
+    return of_draws(successes, sizes, drawn(successes, sizes, rng, replicates), shape)
+
+
+def drawn(
+    successes: Sequence[int],
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    replicates: int | None = None,
+) -> Floats:
+    """Replicates of the successes of each group, shape (groups, replicates).
 
     They are drawn around (k + 1) / (n + 2), so that a share of 0 or 1 varies too.
     """
+    count = replicates or base.replicates(len(sizes))
+    return np.stack(
+        [
+            draws.binomial(n, (k + 1) / (n + 2), count, rng)
+            for k, n in zip(successes, sizes, strict=True)
+        ]
+    )
+
+
+def of_draws(
+    successes: Sequence[int], sizes: Sequence[int], drawn: Floats, shape: Shape = SHARE
+) -> Sample:
+    """The figure `shape` of k/n for each group, with the replicates that were `drawn` of k."""
     k, n = np.asarray(successes, np.float64), np.asarray(sizes, np.float64)
     true = (k + 1) / (n + 2)
-    count = replicates or base.replicates(len(k))
-    drawn = np.stack(
-        [draws.binomial(int(size), share, count, rng) for size, share in zip(n, true, strict=True)]
-    )
     estimate, variance = _figures(k, n, shape)
     noise, noise_variance = _figures(drawn, n[:, np.newaxis], shape)
     noise -= _figures(true * n, n, shape)[0][:, np.newaxis]

@@ -12,8 +12,9 @@ from monitoring.engine.checks.fairness.settings import Settings
 from monitoring.engine.cube import Group
 from monitoring.engine.results import INSUFFICIENT, NO_DENOMINATOR, MeasurementValue
 from monitoring.engine.statistics import Dealt, Interval, extremes, samples
+from monitoring.engine.statistics.base import Floats
 from monitoring.engine.statistics.extremes import Contrasts
-from monitoring.engine.statistics.samples import Sample
+from monitoring.engine.statistics.samples import SHARE, Sample, Shape
 from monitoring.metrics.fairness import BALANCED_ACCURACY, SHARES, TREATMENT_EQUALITY, Comparison
 
 _WITHIN = "bootstrap within groups, max-t"
@@ -27,6 +28,7 @@ class Comparer:
         self._known = known
         self._settings = settings
         self._samples: dict[tuple[str, bool, tuple[Group, ...]], Sample] = {}
+        self._draws: dict[tuple[str, tuple[Group, ...]], Floats] = {}
         self._dealt: dict[tuple[str, tuple[Group, ...]], Dealt] = {}
         self._p_values: dict[tuple[str, str, str, tuple[Group, ...]], float] = {}
 
@@ -185,15 +187,20 @@ class Comparer:
     def _sample(self, rate: str, logarithm: bool, groups: Sequence[Group]) -> Sample:
         key = (rate, logarithm, tuple(groups))
         if key not in self._samples:
-            stream = self._stream("sample", rate, logarithm)
             if rate == BALANCED_ACCURACY:
-                halves = [samples.sample(*self._counts(one, groups), stream) for one in HALVES]
-                both = samples.average(*halves)
+                both = samples.average(*(self._drawn(half, groups, SHARE) for half in HALVES))
                 self._samples[key] = samples.logarithm(both) if logarithm else both
             else:
-                shape = SHAPES[rate][int(logarithm)]
-                self._samples[key] = samples.sample(*self._counts(rate, groups), stream, shape)
+                self._samples[key] = self._drawn(rate, groups, SHAPES[rate][int(logarithm)])
         return self._samples[key]
+
+    def _drawn(self, rate: str, groups: Sequence[Group], shape: Shape) -> Sample:
+        """A figure of a rate's share; difference and ratio rest on the same draws of its counts."""
+        counts = self._counts(rate, groups)
+        key = (rate, tuple(groups))
+        if key not in self._draws:
+            self._draws[key] = samples.drawn(*counts, self._stream("sample", rate))
+        return samples.of_draws(*counts, self._draws[key], shape)
 
     def _counts(self, rate: str, groups: Sequence[Group]) -> tuple[list[int], list[int]]:
         pairs = [parts(rate, self.compared.tables[group]) for group in groups]

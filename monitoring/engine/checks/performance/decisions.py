@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from monitoring.configs.performance import Costs
 from monitoring.engine import intervals, statistics
 from monitoring.engine.checks.performance.scope import Scope
 from monitoring.engine.checks.tables import ACCURACY, SELECTION_RATE, Confusion
 from monitoring.engine.results import NO_DENOMINATOR, MeasurementValue
-from monitoring.configs.performance import Costs
 
 COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 F1, BALANCED, NEGATIVE, MATTHEWS = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from monitoring.configs.performance import Costs
 from monitoring.engine import curves, statistics
 from monitoring.engine.checks.performance.scores import Bins, calibration_table
 from monitoring.engine.checks.tables import ACCURACY
@@ -10,7 +11,6 @@ from monitoring.engine.plots import interval_plot, line_plot
 from monitoring.engine.profiles import FLOOR
 from monitoring.engine.results import MeasurementValue, Plot
 from monitoring.engine.statistics import Interval
-from monitoring.configs.performance import Costs
 
 Lines = Iterable[tuple[str, Bins]]
 Rate = tuple[int, int]
