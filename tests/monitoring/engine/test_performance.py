@@ -9,7 +9,7 @@ from sklearn import metrics
 from monitoring.engine import cube as cubes
 from monitoring.engine.checks import performance
 from monitoring.engine.cube import Cell, Contingency
-from tests.monitoring.engine.making import find, mapping, source_of, write
+from tests.monitoring.engine.making import data_file, find, mapping, run, source_of, write
 
 ONE = {"minimum": {"default": 1}}
 SKLEARN = {
@@ -107,3 +107,17 @@ def test_plots_are_data(measured):
     assert curve[0] == {"x": 0.0, "y": 0.0}
     assert curve[-1] == {"x": 1.0, "y": 1.0}
     assert [point["y"] for point in curve] == sorted(point["y"] for point in curve)
+
+
+def test_f1_is_defined_where_every_outcome_is_positive(tmp_path):
+    columns = {"y": [1] * 400, "p": [1] * 206 + [0] * 194}
+    path = write(tmp_path / "x.parquet", columns)
+    job = {
+        "kind": "performance",
+        "dataset": data_file(path),
+        "mapping": {"label": "y", "positive": 1, "prediction": "p"},
+        "grade": "recomputed",
+    }
+    found = find(run(job, tmp_path / "w"), "f1")
+    assert found.value == pytest.approx(metrics.f1_score(columns["y"], columns["p"]))
+    assert found.lower < found.value < found.upper

@@ -51,7 +51,8 @@ def _proportion(metric: str, k: int, n: int, scope: Scope) -> MeasurementValue:
 
 
 def _f1(table: Confusion, scope: Scope) -> MeasurementValue:
-    n = min(table.positives, table.negatives)
+    """It rests on all but the true negatives, and is defined where there is but one class."""
+    n = table.tp + table.fp + table.fn
     if not scope.enough(F1, n):
         return scope.too_few(F1, n, "rate")
     interval = intervals.f1_interval(table.tp, table.fp, table.fn, scope.level)
