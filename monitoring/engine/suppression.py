@@ -197,19 +197,15 @@ class Crossed:
             for key, n in self.cells.items()
         }
         width = len(self.attributes)
+        occurring = dict.fromkeys(key[width:] for key in self.cells)
         for depth in reversed(range(len(self.inner))):
             axes = self.axes[: width + depth]
             for key, n in self._over(axes).items():
                 if (axes, key) in away:
-                    for inner in self._occurring(key[width:]):
-                        found[(*key[:width], *inner)] = marked(n, self.floor)
+                    for inner in occurring:
+                        if inner[:depth] == key[width:]:
+                            found[(*key[:width], *inner)] = marked(n, self.floor)
         return found
-
-    def _occurring(self, start: Key) -> list[Key]:
-        """The inner cells that begin so in any group."""
-        width = len(self.attributes)
-        every = dict.fromkeys(key[width:] for key in self.cells)
-        return [one for one in every if one[: len(start)] == start]
 
 
 def marked(n: int, floor: int) -> str | None:
