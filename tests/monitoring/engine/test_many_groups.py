@@ -11,7 +11,6 @@ from monitoring.engine.cube.regression import regression_cube
 from monitoring.engine.statistics import base, extremes, samples
 from tests.monitoring.engine.making import find, mapping, source_of, write
 
-
 PROXY = "0190a0b0-0000-7000-8000-000000000001"
 
 
