@@ -263,7 +263,7 @@ def test_small_categories_are_told_down_to_the_floor_and_no_further(tmp_path):
     job = {
         "kind": "fairness",
         "dataset": data_file(path),
-        "mapping": {"label": "paid", "prediction": "paid", "sensitive": ["sex", "kin"]},
+        "mapping": {"prediction": "paid", "sensitive": ["sex", "kin"]},
         "config": {**LAW, "ll144": {"groupings": ["sex", "kin"]}},
     }
     found = run(job, tmp_path / "w")
