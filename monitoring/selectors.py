@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from kernel.moments import rfc3339
-from monitoring.models import Breach, CheckRun, CubeErasure, Grade, Measurement, Monitor
+from monitoring.models import Breach, CheckRun, CubeErasure, Measurement, Monitor
 from registry.models import Dataset, Environment, ModelVersion, Use
 
 WHOLE = "cube-whole.json"
@@ -77,22 +77,6 @@ def measurement_facts(
             }
         )
     return facts
-
-
-def claim_facts(version: ModelVersion) -> list[dict[str, Any]]:
-    """The developer's own figures, in the shape of measurements, of grade `claimed`."""
-    return [
-        {
-            "metric": claim["metric"],
-            "attribute": _compared(claim.get("slice") or {}),
-            "slice": claim.get("slice") or {},
-            "value": claim["value"],
-            "undefined": "" if claim["value"] is not None else "not_stated",
-            "dataset": claim.get("dataset"),
-            "grade": str(Grade.CLAIMED),
-        }
-        for claim in version.claims
-    ]
 
 
 def measurement_fact(one: Measurement) -> dict[str, Any]:
@@ -207,10 +191,6 @@ def _dataset(dataset: Dataset | None) -> dict[str, Any] | None:
     if dataset is None:
         return None
     return {"name": dataset.name, "digest": dataset.digest}
-
-
-def _compared(slice: dict[str, str]) -> str:
-    return ",".join(sorted(name for name, group in slice.items() if group == "*"))
 
 
 def erasure_of(run: CheckRun) -> CubeErasure | None:

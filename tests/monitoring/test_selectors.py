@@ -54,14 +54,3 @@ def test_facts_are_as_they_were_at_an_instant_and_since_the_freeze():
     assert [one["id"] for one in selectors.measurement_facts(version, since=frozen)] == [
         str(second.pk)
     ]
-
-
-def test_claims_are_of_the_lowest_grade():
-    claims = [
-        {"metric": "accuracy", "value": 0.95},
-        {"metric": "accuracy_difference", "value": None, "slice": {"sex": "*"}},
-    ]
-    facts = selectors.claim_facts(helpers.version(claims=claims))
-    assert [one["grade"] for one in facts] == ["claimed", "claimed"]
-    assert facts[0]["value"] == 0.95
-    assert (facts[1]["attribute"], facts[1]["undefined"]) == ("sex", "not_stated")

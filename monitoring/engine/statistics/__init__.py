@@ -14,7 +14,7 @@ from monitoring.engine.statistics.categories import chi_square_two_sample
 from monitoring.engine.statistics.multiplicity import benjamini_hochberg, holm
 from monitoring.engine.statistics.permutations import Dealt, permutation_p
 from monitoring.engine.statistics.proportions import mean_interval, newcombe, wilson
-from monitoring.engine.statistics.resampling import dealt, multinomial, percentile
+from monitoring.engine.statistics.resampling import dealt, multinomial
 from monitoring.engine.statistics.spreads import (
     around,
     katz,
@@ -45,7 +45,6 @@ __all__ = [
     "newcombe",
     "of_logarithms",
     "of_sum",
-    "percentile",
     "permutation_p",
     "ratio_interval",
     "spread_interval",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitoring.engine.statistics import base, draws
-from monitoring.engine.statistics.base import Counts, Floats, Interval
+from monitoring.engine.statistics.base import Counts, Floats
 
 
 def dealt(sizes: Counts, total: int, rng: np.random.Generator) -> Floats:
@@ -31,12 +31,3 @@ def multinomial(counts: Sequence[int], rng: np.random.Generator) -> Counts:
     table = np.asarray(counts, np.int64)
     total = int(table.sum())
     return np.asarray(rng.multinomial(total, table / total, size=base.REPLICATES), np.int64)
-
-
-def percentile(replicates: Floats, level: float) -> Interval | None:
-    """Percentile interval; None if more than 1 in 100 replicates is undefined."""
-    finite = replicates[np.isfinite(replicates)]
-    if len(finite) < 0.99 * len(replicates):
-        return None
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))

@@ -292,8 +292,3 @@ def test_four_fifths_by_chance_has_an_interval_across_the_limit():
     interval, _ = statistics.ratio_interval([70, 22], [250, 100], 0.95, generator(1, "ratio"))
     assert 22 / 100 / (70 / 250) < 0.8
     assert interval.lower < 0.8 < interval.upper
-
-
-def test_an_undefined_replicate_is_not_averaged_away():
-    replicates = np.array([0.5] * 90 + [np.nan] * 10)
-    assert statistics.percentile(replicates, 0.95) is None
